@@ -22,3 +22,65 @@ venv: $(VENV)/.ready ## Make .venv with everything a developer needs
 .PHONY: lock
 lock: ## Resolve the locked requirements again from pyproject.toml
 	@requirements/lock
+
+.PHONY: deps
+deps: ## Install the Debian packages of the local cluster (root), or say which are missing
+	@tests/cluster/deps
+
+# --- see it work -------------------------------------------------------------
+
+.PHONY: demo
+demo: ## The main job for real: a local control plane, the operator, a trading workload, the status
+	@$(if $(KUBECONFIG),,tests/cluster/deps)
+	@$(MAKE) --no-print-directory venv
+	@$(BIN)/python -m examples.demo up
+
+.PHONY: demo-down
+demo-down: venv ## End the demo; nothing is left behind
+	@$(BIN)/python -m examples.demo down
+
+.PHONY: cluster-up
+cluster-up: deps venv ## The bare local cluster alone (K8S=1.36 or 1.31)
+	@$(BIN)/python -m tests.cluster.local up --k8s $(K8S)
+
+.PHONY: cluster-down
+cluster-down: venv ## End the local cluster
+	@$(BIN)/python -m tests.cluster.local down
+
+# --- check it ----------------------------------------------------------------
+
+K8S ?= 1.36
+export K8S
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: test
+test: deps venv lint ## Everything, as continuous integration runs it
+	@$(PYTEST)
+
+.PHONY: test-unit
+test-unit: venv ## Tests that need nothing
+	@$(PYTEST) -m "not faults and not cluster"
+
+.PHONY: test-faults
+test-faults: deps venv ## Real filesystems that fill up and fail, kill -9 (root)
+	@$(PYTEST) -m faults
+
+.PHONY: test-cluster
+test-cluster: $(if $(KUBECONFIG),,deps) venv ## A real Kubernetes (K8S=1.36 or 1.31, or the cluster of KUBECONFIG)
+	@$(PYTEST) -m cluster
+
+.PHONY: lint
+lint: venv ## Format, style, types and layers
+	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: venv ## Put the code in shape
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+.PHONY: clean
+clean: ## Remove what builds and tests left in the tree
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
