@@ -1,0 +1,155 @@
+"""Settings of the audit log, read from the environment.
+
+One model holds them all. A wrong value is refused at start with the name of its variable, the value, and what is
+allowed instead.
+"""
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from riskbus.errors import SettingsError
+
+DEFAULT_PATH = Path("logs/risk_audit.jsonl")
+
+_SIZE = re.compile(r"(\d+)(Ki|Mi|Gi)?")
+_SIZE_FACTOR = {None: 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)?")
+_DURATION_FACTOR = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Durability(StrEnum):
+    """When written records are forced to stable storage."""
+
+    OS = "os"
+    GROUP = "group"
+    SYNC = "sync"
+
+
+class ReportMode(StrEnum):
+    """Whether this process reports its log to the Kubernetes API."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
+def _size(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = _SIZE.fullmatch(value.strip())
+    if not match:
+        raise ValueError("use bytes, or a number with Ki, Mi or Gi, for example 256Mi")
+    return int(match[1]) * _SIZE_FACTOR[match[2]]
+
+
+def _seconds(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.strip())
+    if not match:
+        raise ValueError("use seconds, or a number with s, m, h or d, for example 24h")
+    return float(match[1]) * _DURATION_FACTOR[match[2]]
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _absolute(value: object) -> object:
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("use the path of a file, for example /var/log/intraday-jules/risk_audit.jsonl")
+    return value
+
+
+class AuditSettings(BaseModel):
+    """How the audit log of this process works. Immutable, so safe to share between threads.
+
+    Attributes:
+        path: the file that users follow; its directory holds the stream. `RISK_AUDIT_LOG_PATH`.
+        durability: os, group or sync. `RISK_AUDIT_DURABILITY`.
+        rotation_max_size: bytes after which a new segment begins. `RISK_AUDIT_ROTATION_MAX_SIZE`.
+        rotation_max_age: seconds after which a new segment begins. `RISK_AUDIT_ROTATION_MAX_AGE`.
+        stream: name of the stream, part of every checkpoint's origin; "" derives one. `RISK_AUDIT_STREAM`.
+        report: auto reports to the Kubernetes API where a service account token is mounted. `RISK_AUDIT_REPORT`.
+        report_interval: seconds between reports. `RISK_AUDIT_REPORT_INTERVAL`.
+        policy: name of the RiskAuditPolicy that covers this pod. `RISK_AUDIT_POLICY`.
+        container: name of this container. `RISK_AUDIT_CONTAINER`.
+        pod_name: by the downward API. `POD_NAME`.
+        pod_namespace: by the downward API. `POD_NAMESPACE`.
+        pod_uid: by the downward API. `POD_UID`.
+        node_name: by the downward API. `NODE_NAME`.
+        image: the container's image, if someone says so. `RISK_AUDIT_IMAGE`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    path: Annotated[Path, BeforeValidator(_absolute)] = DEFAULT_PATH
+    durability: Annotated[Durability, BeforeValidator(_lower)] = Durability.GROUP
+    rotation_max_size: Annotated[int, BeforeValidator(_size), Field(ge=64 << 10)] = 256 << 20
+    rotation_max_age: Annotated[float, BeforeValidator(_seconds), Field(ge=1)] = 86400
+    stream: Annotated[str, Field(pattern=r"^[^\s+]*$", max_length=200)] = ""
+    report: Annotated[ReportMode, BeforeValidator(_lower)] = ReportMode.AUTO
+    report_interval: Annotated[float, BeforeValidator(_seconds), Field(ge=1)] = 60
+    policy: str = ""
+    container: str = ""
+    pod_name: str = ""
+    pod_namespace: str = ""
+    pod_uid: str = ""
+    node_name: str = ""
+    image: str = ""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ, **arguments: Any) -> Self:
+        """Read the settings; arguments that are not None win over the environment.
+
+        Raises:
+            SettingsError: a value is wrong; the message lists every wrong one with its source.
+        """
+        values: dict[str, Any] = {
+            name: environ[variable] for name, variable in VARIABLES.items() if variable in environ
+        }
+        given = {name: value for name, value in arguments.items() if value is not None}
+        try:
+            return cls.model_validate(values | given)
+        except ValidationError as error:
+            raise SettingsError(
+                "; ".join(_explain(problem, values | given, given) for problem in error.errors())
+            ) from None
+
+    def stream_name(self) -> str:
+        """Return the stream's name: the one set, or namespace (else host), directory and file stem, joined by slashes."""
+        if self.stream:
+            return self.stream
+        owner = self.pod_namespace or socket.gethostname()
+        return re.sub(r"[\s+]", "-", f"{owner}/{self.path.absolute().parent.name}/{self.path.stem}")
+
+
+VARIABLES = {
+    "path": "RISK_AUDIT_LOG_PATH",
+    "durability": "RISK_AUDIT_DURABILITY",
+    "rotation_max_size": "RISK_AUDIT_ROTATION_MAX_SIZE",
+    "rotation_max_age": "RISK_AUDIT_ROTATION_MAX_AGE",
+    "stream": "RISK_AUDIT_STREAM",
+    "report": "RISK_AUDIT_REPORT",
+    "report_interval": "RISK_AUDIT_REPORT_INTERVAL",
+    "policy": "RISK_AUDIT_POLICY",
+    "container": "RISK_AUDIT_CONTAINER",
+    "pod_name": "POD_NAME",
+    "pod_namespace": "POD_NAMESPACE",
+    "pod_uid": "POD_UID",
+    "node_name": "NODE_NAME",
+    "image": "RISK_AUDIT_IMAGE",
+}
+"""Which environment variable sets which field."""
+
+
+def _explain(problem: Any, values: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    field = str(problem["loc"][0])
+    source = f"argument {field}" if field in given else f"environment variable {VARIABLES.get(field, field)}"
+    return f"{source}={str(values.get(field))!r} is wrong: {problem['msg'].removeprefix('Value error, ')}"
