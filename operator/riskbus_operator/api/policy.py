@@ -1,0 +1,163 @@
+"""RiskAuditPolicy: what a user asks for, and what the operator says became of it."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from .conditions import Condition
+from .metadata import API_VERSION, ObjectMeta
+from .model import Model, Rule
+from .spec import (
+    NOT_YET,
+    AccessMode,
+    Audit,
+    Backup,
+    Injection,
+    Mode,
+    Monitoring,
+    Retention,
+    Validation,
+    Volume,
+    Workloads,
+)
+
+PLURAL = "riskauditpolicies"
+MAX_FAILURES = 20
+
+
+class PolicySpec(Model):
+    """What a user asks for."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.backup)",
+            message=f"backup is {NOT_YET}: leave it out, and back the claims up by your own means",
+            holds=lambda self: self.backup is None,
+        ),
+        Rule(
+            cel="!has(self.injection.perPodDirectory) || self.injection.perPodDirectory || "
+            "!('ReadWriteMany' in self.volume.accessModes)",
+            message="with ReadWriteMany several pods write at once, each in a directory of its own: leave "
+            "injection.perPodDirectory out or set it to true",
+            holds=lambda self: (
+                self.injection.per_pod_directory is not False
+                or AccessMode.READ_WRITE_MANY not in self.volume.access_modes
+            ),
+        ),
+    )
+    mode: Annotated[
+        Mode,
+        Field(
+            description="Enforce: make it so. Shadow: work everything out and show it in the status, change nothing."
+        ),
+    ] = Mode.ENFORCE
+    paused: Annotated[bool, Field(description="Leave everything as it is until this is false again.")] = False
+    workloads: Annotated[Workloads, Field(description="Which workloads of this namespace the policy covers.")]
+    audit: Annotated[Audit, Field(description="Where the audit log is and how it is written.")]
+    injection: Annotated[Injection, Field(description="How settings get into the workloads.")] = Injection()
+    volume: Annotated[Volume, Field(description="The claim that holds the audit log.")]
+    retention: Annotated[Retention, Field(description="How long records are to be kept.")] = Retention()
+    monitoring: Annotated[Monitoring, Field(description="Alert rules.")] = Monitoring()
+    backup: Annotated[Backup | None, Field(description=f"Scheduled backups; {NOT_YET}.")] = None
+    validation: Annotated[Validation, Field(description="What the pods must report.")] = Validation()
+
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class WorkloadCounts(Model):
+    """Workloads of the policy, counted."""
+
+    matched: Annotated[Count, Field(description="Workloads that the policy covers.")] = 0
+    injected: Annotated[Count, Field(description="Of these, those whose template carries the policy's settings.")] = 0
+    pending: Annotated[Count, Field(description="Of these, those whose rollout is not finished.")] = 0
+    blocked: Annotated[Count, Field(description="Of these, those left as they are; status.failures says why.")] = 0
+
+
+class PodCounts(Model):
+    """Pods of the policy's workloads, counted."""
+
+    expected: Annotated[Count, Field(description="Pods that there should be.")] = 0
+    reporting: Annotated[Count, Field(description="Pods with a report.")] = 0
+    valid: Annotated[Count, Field(description="Pods that write to durable storage.")] = 0
+    degraded: Annotated[Count, Field(description="Pods that write to storage with a weakness.")] = 0
+    invalid: Annotated[Count, Field(description="Pods that do not write to durable storage.")] = 0
+    stale: Annotated[Count, Field(description="Pods whose report is three intervals old or older.")] = 0
+
+
+class VolumeStatus(Model):
+    """One claim of the policy."""
+
+    claim: Annotated[str, Field(max_length=253, description="Name of the PersistentVolumeClaim.")]
+    phase: Annotated[Literal["Pending", "Bound", "Lost"], Field(description="Phase of the claim.")] = "Pending"
+    capacity: Annotated[str | None, Field(max_length=20, description="Capacity of the bound volume.")] = None
+    used_percent: Annotated[
+        int | None, Field(ge=0, le=100, description="Share of the volume in use, as its pod reports it.")
+    ] = None
+    retain_until: Annotated[
+        datetime | None, Field(description="When the last record written until now has been kept long enough.")
+    ] = None
+    reclaim_policy: Annotated[
+        str | None, Field(max_length=20, description="What happens to the volume if the claim is deleted.")
+    ] = None
+
+
+class Failure(Model):
+    """One thing that is wrong, and with what."""
+
+    pod: Annotated[str, Field(max_length=253, description="Name of the pod, or Kind/name of a workload.")]
+    reason: Annotated[str, Field(max_length=128, description="Why, in one word for programs.")]
+    message: Annotated[str, Field(max_length=1024, description="What is wrong and what to do, for people.")]
+
+
+class EffectiveRetention(Model):
+    """The retention that the presets and days add up to."""
+
+    days: Annotated[Count, Field(description="Days that every record is to be kept.")] = 0
+    basis: Annotated[
+        tuple[Annotated[str, Field(max_length=512)], ...],
+        Field(max_length=16, description="What the number rests on: presets with their citations, or spec.retention."),
+    ] = ()
+
+
+class PolicyStatus(Model):
+    """What the operator found and did; written by the operator alone."""
+
+    observed_generation: Annotated[
+        int | None, Field(ge=0, description="The metadata.generation that this status is about.")
+    ] = None
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(
+            max_length=16,
+            description="Ready sums up the others.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
+    ] = ()
+    workloads: Annotated[WorkloadCounts | None, Field(description="Workloads, counted.")] = None
+    pods: Annotated[PodCounts | None, Field(description="Pods, counted.")] = None
+    volumes: Annotated[tuple[VolumeStatus, ...], Field(max_length=512, description="Claims of the policy.")] = ()
+    failures: Annotated[
+        tuple[Failure, ...], Field(max_length=MAX_FAILURES, description="What is wrong; at most 20 are listed.")
+    ] = ()
+    effective_retention: Annotated[EffectiveRetention | None, Field(description="What the retention adds up to.")] = (
+        None
+    )
+
+
+class RiskAuditPolicy(Model):
+    """Durable, checked storage for the audit logs of the workloads that it selects."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="size(self.metadata.name) <= 63",
+            message="the policy's name becomes a label's value: give it at most 63 characters",
+            holds=lambda self: len(self.metadata.name) <= 63,  # noqa: PLR2004 - named in the message
+        ),
+    )
+    api_version: Literal["riskbus.io/v1alpha1"] = API_VERSION
+    kind: Literal["RiskAuditPolicy"] = "RiskAuditPolicy"
+    metadata: ObjectMeta
+    spec: Annotated[PolicySpec, Field(description="What is asked for.")]
+    status: Annotated[PolicyStatus, Field(description="What was found and done.")] = PolicyStatus()
