@@ -7,7 +7,7 @@ import re
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .model import Model, Rule
 from .quantity import duration_in_seconds, size_in_bytes
@@ -34,6 +34,9 @@ RESERVED_ENV = (
 )
 _RESERVED_ENV_CEL = ", ".join(f"'{name}'" for name in RESERVED_ENV)
 _ENV_NAME = "^[A-Za-z_][A-Za-z0-9_]*$"
+
+
+_SET = {"x-kubernetes-list-type": "set"}
 
 
 class Mode(StrEnum):
@@ -109,6 +112,8 @@ class SelectorRequirement(Model):
 class LabelSelector(Model):
     """A label selector over the labels of workloads (not of their pods)."""
 
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomic"})
+
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="size(self.matchLabels) > 0 || size(self.matchExpressions) > 0",
@@ -117,9 +122,7 @@ class LabelSelector(Model):
             holds=lambda self: bool(self.match_labels or self.match_expressions),
         ),
     )
-    match_labels: Labels = Field(
-        default_factory=dict, description="Labels that a workload must all have, with these values."
-    )
+    match_labels: Labels = Field(default={}, description="Labels that a workload must all have, with these values.")
     match_expressions: Annotated[
         tuple[SelectorRequirement, ...],
         Field(max_length=32, description="Expressions that a workload's labels must all fulfil."),
@@ -137,18 +140,23 @@ class Workloads(Model):
         ),
     )
     kinds: Annotated[
-        tuple[WorkloadKind, ...], Field(min_length=1, max_length=2, description="Kinds of workload to cover.")
+        tuple[WorkloadKind, ...],
+        Field(min_length=1, max_length=2, json_schema_extra=_SET, description="Kinds of workload to cover."),
     ] = (WorkloadKind.DEPLOYMENT, WorkloadKind.STATEFUL_SET)
     selector: Annotated[
         LabelSelector | None, Field(description="Cover the workloads whose own labels match. Excludes names.")
     ] = None
     names: Annotated[
-        tuple[DnsName, ...], Field(max_length=256, description="Cover the workloads of these names. Excludes selector.")
+        tuple[DnsName, ...],
+        Field(
+            max_length=256, json_schema_extra=_SET, description="Cover the workloads of these names. Excludes selector."
+        ),
     ] = ()
     containers: Annotated[
         tuple[DnsLabel, ...],
         Field(
             max_length=32,
+            json_schema_extra=_SET,
             description="Containers that write risk events. Empty means every container of the pod (init containers "
             "excepted).",
         ),
@@ -231,7 +239,7 @@ class Audit(Model):
     ] = Durability.GROUP
     rotation: Annotated[Rotation, Field(description="When a segment of the log is closed.")] = Rotation()
     env: Env = Field(
-        default_factory=dict,
+        default={},
         description="Further environment of the containers. What a workload sets itself wins.",
     )
 
@@ -328,6 +336,7 @@ class Volume(Model):
         Field(
             min_length=1,
             max_length=3,
+            json_schema_extra=_SET,
             description="Access modes of the claims. ReadWriteMany is needed when several pods of a workload run at "
             "once. Immutable.",
         ),
@@ -369,7 +378,11 @@ class Retention(Model):
     )
     presets: Annotated[
         tuple[RetentionPreset, ...],
-        Field(max_length=9, description="Named rules that the retention is to help you meet; the longest period wins."),
+        Field(
+            max_length=9,
+            json_schema_extra=_SET,
+            description="Named rules that the retention is to help you meet; the longest period wins.",
+        ),
     ] = ()
     days: Annotated[
         int | None,
@@ -415,10 +428,10 @@ class Monitoring(Model):
     )
     enabled: Annotated[bool, Field(description="Install the alert rules.")] = True
     rule_labels: Labels = Field(
-        default_factory=dict,
+        default={},
         description="Labels of the PrometheusRule, so that your Prometheus' ruleSelector takes it.",
     )
-    pod_monitor_labels: Labels = Field(default_factory=dict, description=f"Labels of a PodMonitor; {NOT_YET}.")
+    pod_monitor_labels: Labels = Field(default={}, description=f"Labels of a PodMonitor; {NOT_YET}.")
     thresholds: Annotated[Thresholds, Field(description="When the alerts fire.")] = Thresholds()
     runbook_base_url: Annotated[
         str,
