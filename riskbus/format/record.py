@@ -1,0 +1,222 @@
+"""One event, one line: how records become bytes and back.
+
+A record is a JSON object of nine fields in fixed order, without line breaks:
+
+    {"seq":…,"ts":…,"event_id":…,"event_type":…,"priority":…,"source":…,"data":…,"metadata":…,"timestamp_ns":…}
+
+Its line in the file is the same bytes with `,"hash":"<base64>"` put in before the closing brace and a line feed after
+it. The hash is the RFC 6962 leaf hash of the record, so it covers every byte of the line but its own.
+"""
+
+from base64 import b64decode
+from binascii import b2a_base64
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from decimal import Decimal
+from hashlib import sha256
+from time import gmtime, strftime
+from typing import Any
+
+import orjson
+
+from riskbus.errors import FormatError
+from riskbus.events import EventPriority, EventType, RiskEvent, event_type_name
+
+FORMAT_VERSION = 1
+FIELDS = ("seq", "ts", "event_id", "event_type", "priority", "source", "data", "metadata", "timestamp_ns")
+MAX_RECORD_BYTES = 64 << 10
+"""A longer record keeps its circumstances, and its payload is replaced by size and hash."""
+
+HASH_PREFIX = b',"hash":"'
+_TAIL_LENGTH = len(HASH_PREFIX) + 44 + len(b'"}')  # 44: base64 of the 32 bytes of SHA-256
+_REPR_LIMIT = 1000  # characters: enough to recognise an object, too few to matter
+_NAME_LIMIT = 1024  # characters of source and event_id that a record which would be too long keeps
+_DEPTH_LIMIT = 32  # nesting that a payload which orjson refused keeps
+_INT_LIMIT = 1 << 63
+_PRIORITIES = tuple(priority.name for priority in EventPriority)
+
+dumps = orjson.dumps
+_second_cache = (0, "1970-01-01T00:00:00")
+
+
+def timestamp(timestamp_ns: int) -> str:
+    """Return nanoseconds since the epoch as RFC 3339 in UTC with milliseconds (cut, not rounded)."""
+    global _second_cache  # noqa: PLW0603 -- one tuple, replaced as a whole, so that a race only costs a second strftime
+    second, rest = divmod(timestamp_ns, 1_000_000_000)
+    cached, prefix = _second_cache
+    if second != cached:
+        prefix = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+        _second_cache = (second, prefix)
+    return f"{prefix}.{rest // 1_000_000:03d}Z"
+
+
+def encode_event(seq: int, event: RiskEvent) -> bytes:
+    """Return the record of an event. Never raises, whatever the event holds.
+
+    What JSON does not know becomes its text; a payload that is too long becomes its size and hash.
+    """
+    try:
+        kind = event.event_type
+        record = dumps(
+            {
+                "seq": seq,
+                "ts": timestamp(event.timestamp_ns),
+                "event_id": event.event_id,
+                "event_type": kind if kind.__class__ is EventType else event_type_name(kind),
+                "priority": _PRIORITIES[event.priority],
+                "source": event.source,
+                "data": event.data,
+                "metadata": event.metadata,
+                "timestamp_ns": event.timestamp_ns,
+            },
+            _as_json,
+        )
+    except Exception:  # noqa: BLE001 -- whatever a foreign object raises, the record stays
+        record = _encode_carefully(seq, event)
+    return record if len(record) <= MAX_RECORD_BYTES else _encode_shortened(seq, record)
+
+
+def encode_control(seq: int, kind: str, data: Mapping[str, Any], event_id: str, timestamp_ns: int) -> bytes:
+    """Return one of the log's own records; `kind` begins with AUDIT_."""
+    return dumps(
+        {
+            "seq": seq,
+            "ts": timestamp(timestamp_ns),
+            "event_id": event_id,
+            "event_type": kind,
+            "priority": "NORMAL",
+            "source": "riskbus",
+            "data": data,
+            "metadata": {},
+            "timestamp_ns": timestamp_ns,
+        }
+    )
+
+
+def leaf_hash(record: bytes) -> bytes:
+    """Return the hash of a leaf of the Merkle tree. Source: RFC 6962, section 2.1."""
+    return sha256(b"\x00" + record).digest()
+
+
+def to_line(record: bytes, leaf: bytes) -> bytes:
+    """Return the line of the file for a record and its leaf hash."""
+    return b'%b,"hash":"%b"}\n' % (record[:-1], b2a_base64(leaf, newline=False))
+
+
+def from_line(line: bytes) -> tuple[bytes, bytes]:
+    """Split a line, with or without its line feed, into the record and the hash that it states. Does not compare them.
+
+    Raises:
+        FormatError: the line does not end as a record's line does.
+    """
+    body = line.removesuffix(b"\n")
+    head, tail = body[:-_TAIL_LENGTH], body[-_TAIL_LENGTH:]
+    if not tail.startswith(HASH_PREFIX) or not tail.endswith(b'"}'):
+        raise FormatError('the line does not end with ,"hash":"…"}')
+    encoded = tail[len(HASH_PREFIX) : -2]
+    try:
+        stated = b64decode(encoded, validate=True)
+    except ValueError as error:
+        raise FormatError(f"the hash is not base64: {error}") from None
+    if b2a_base64(stated, newline=False) != encoded:  # base64 has spare bits; only one spelling is right
+        raise FormatError("the hash is not written as base64 writes it")
+    return head + b"}", stated
+
+
+def decode(record: bytes) -> dict[str, Any]:
+    """Return a record's fields.
+
+    Raises:
+        FormatError: it is not a JSON object of exactly the nine fields in their order.
+    """
+    try:
+        fields = orjson.loads(record)
+    except orjson.JSONDecodeError as error:
+        raise FormatError(f"not JSON: {error}") from None
+    if not isinstance(fields, dict) or tuple(fields) != FIELDS:
+        raise FormatError(f"not an object of the fields {', '.join(FIELDS)} in this order")
+    seq = fields["seq"]
+    if type(seq) is not int or not record.startswith(b'{"seq":%d,"ts":"' % seq):
+        raise FormatError("seq is not a plain number at the start of the line")
+    return fields
+
+
+def _as_json(value: object) -> object:
+    """Return something JSON knows for a value that orjson does not."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, AbstractSet):
+        return list(value)
+    return safe_repr(value)
+
+
+def safe_repr(value: object) -> str:
+    """Return the text of any object, at most 1,000 characters, encodable as UTF-8, even if its repr() raises."""
+    try:
+        text = repr(value)[:_REPR_LIMIT]
+    except Exception as error:  # noqa: BLE001 -- a foreign __repr__ may raise anything
+        text = f"<{type(value).__name__}: repr() raised {type(error).__name__}>"
+    return _utf8(text)
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _encode_carefully(seq: int, event: RiskEvent) -> bytes:
+    now = event.timestamp_ns if type(event.timestamp_ns) is int and 0 <= event.timestamp_ns < _INT_LIMIT else 0
+    try:
+        kind = event_type_name(event.event_type)
+    except Exception:  # noqa: BLE001 -- changed after it was made
+        kind = safe_repr(event.event_type)
+    return dumps(
+        {
+            "seq": seq,
+            "ts": timestamp(now),
+            "event_id": _plain(event.event_id),
+            "event_type": kind,
+            "priority": _PRIORITIES[event.priority] if event.priority in tuple(EventPriority) else "NORMAL",
+            "source": _plain(event.source),
+            "data": _plain(event.data),
+            "metadata": _plain(event.metadata),
+            "timestamp_ns": now,
+        }
+    )
+
+
+def _plain(value: object, depth: int = 0) -> object:  # noqa: PLR0911 -- one return for each kind of JSON value
+    """Return a copy of a payload that any JSON library can write."""
+    try:
+        if isinstance(value, str):
+            return _utf8(str(value))
+        if value is None or isinstance(value, bool | float):
+            return value
+        if isinstance(value, int):
+            return int(value) if abs(value) < _INT_LIMIT else str(int(value))
+        if depth < _DEPTH_LIMIT and isinstance(value, Mapping):
+            return {_key(key): _plain(item, depth + 1) for key, item in value.items()}
+        if depth < _DEPTH_LIMIT and isinstance(value, list | tuple | AbstractSet):
+            return [_plain(item, depth + 1) for item in value]
+        text = _as_json(value)
+        return text if isinstance(text, str) else safe_repr(value)
+    except Exception:  # noqa: BLE001 -- a foreign container may raise anything
+        return safe_repr(value)
+
+
+def _key(key: object) -> str:
+    return _utf8(key) if isinstance(key, str) else safe_repr(key)
+
+
+def _encode_shortened(seq: int, record: bytes) -> bytes:
+    fields = orjson.loads(record)
+    for name in ("data", "metadata"):
+        payload = dumps(fields[name])
+        if len(payload) > _REPR_LIMIT:
+            digest = sha256(payload).hexdigest()
+            fields[name] = {"audit_omitted": "too large", "bytes": len(payload), "sha256": digest}
+    for name in ("event_id", "event_type", "source"):
+        fields[name] = fields[name][:_NAME_LIMIT] if isinstance(fields[name], str) else safe_repr(fields[name])
+    fields["seq"] = seq
+    return dumps(fields)

@@ -1,0 +1,113 @@
+"""Every durability primitive in one place.
+
+The contract:
+
+- A segment exists durably once `create_segment` returned: its directory entry was forced to disk.
+- Bytes are durable once `sync` returned after the `write_all` that wrote them. If `sync` raises, nothing may be
+  concluded about any byte since the last `sync` that returned, and that descriptor must never be synced again: the
+  kernel reports the loss of dirty pages once, and the next fsync succeeds although they are gone.
+- `point_symlink` replaces the link at once or not at all; readers never see it missing. It is a convenience for people
+  and not forced to disk.
+- A lock says that the process that writes a segment is alive. It ends with the process, however that ends.
+"""
+
+import errno
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the kernel says when space, a quota or a size limit is used up: there is no point in trying again at once."""
+
+_MODE = 0o640  # the owner writes; a group of auditors may read
+
+
+def create_segment(path: Path) -> int:
+    """Create a file that did not exist, durably, lock it for this process and return its descriptor."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
+    try:
+        with suppress(OSError):  # a file system without locks only costs the link's tidiness
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        sync_directory(path.parent)
+    except OSError:
+        close(descriptor)
+        raise
+    return descriptor
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Append all of the data; the kernel may take it in pieces."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync(descriptor: int) -> None:
+    """Force what was written to stable storage. Source: fdatasync(2), POSIX.1-2024."""
+    os.fdatasync(descriptor)
+
+
+def sync_directory(directory: Path) -> None:
+    """Force a directory's entries to stable storage."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        close(descriptor)
+
+
+def close(descriptor: int) -> None:
+    """Close a descriptor; what the kernel says about it then changes nothing."""
+    with suppress(OSError):
+        os.close(descriptor)
+
+
+def point_symlink(link: Path, target: str) -> None:
+    """Make `link` a symbolic link to `target`, replacing a link that is there.
+
+    Raises:
+        FileExistsError: something that is not a symbolic link has this name; it is left alone.
+        OSError: the kernel refused.
+    """
+    if not link.is_symlink() and link.exists():
+        raise FileExistsError(errno.EEXIST, "exists and is not a symbolic link", os.fspath(link))
+    temporary = link.with_name(f".{link.name}.{os.getpid()}.{target[-60:]}")
+    with suppress(FileNotFoundError):
+        temporary.unlink()
+    temporary.symlink_to(target)
+    temporary.replace(link)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process writes this segment."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        close(descriptor)
+    return False
+
+
+def probe(directory: Path, size: int) -> None:
+    """Find out whether `size` bytes can really be made durable here, leaving nothing behind."""
+    path = directory / f".riskbus-probe-{os.getpid()}"
+    with suppress(FileNotFoundError):
+        path.unlink()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
+    try:
+        block = bytes(min(size, 1 << 20))
+        for _ in range(0, size, len(block)):
+            write_all(descriptor, block)
+        sync(descriptor)
+    finally:
+        close(descriptor)
+        with suppress(OSError):
+            path.unlink()

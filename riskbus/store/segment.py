@@ -1,0 +1,38 @@
+"""The segment that a writer appends to."""
+
+from pathlib import Path
+from time import monotonic
+
+from riskbus.format.names import SegmentName
+from riskbus.store import posix
+
+
+class Segment:
+    """A new file of the log, open for appending. Belongs to one thread.
+
+    Attributes:
+        name: its name.
+        size: bytes appended so far.
+        created: when, by the monotonic clock, in seconds.
+    """
+
+    def __init__(self, directory: Path, name: SegmentName) -> None:
+        """Create the file; raises OSError as the kernel does, FileExistsError if the name is taken."""
+        self.name = name
+        self.path = directory / str(name)
+        self.size = 0
+        self.created = monotonic()
+        self._descriptor = posix.create_segment(self.path)
+
+    def write(self, data: bytes) -> None:
+        """Append data; after an OSError only `abandon` may follow."""
+        posix.write_all(self._descriptor, data)
+        self.size += len(data)
+
+    def sync(self) -> None:
+        """Make durable what was written; after an OSError only `abandon` may follow."""
+        posix.sync(self._descriptor)
+
+    def abandon(self) -> None:
+        """Close without syncing."""
+        posix.close(self._descriptor)
