@@ -12,11 +12,12 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
 from .errors import InvalidObjectError
 
 VALIDATIONS = "x-kubernetes-validations"
+_API_WORDS = {"extra_forbidden": "unknown field", "missing": "required value"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +90,14 @@ class Model(BaseModel):
         try:
             return cls.model_validate(obj, extra="forbid" if strict else "ignore", by_alias=True, by_name=False)
         except ValidationError as error:
-            problems = [f"{'.'.join(map(str, at['loc'])) or '.'}: {at['msg']}" for at in error.errors()]
-            raise InvalidObjectError(cls.__name__, problems) from None
+            raise InvalidObjectError(cls.__name__, [_problem(at) for at in error.errors()]) from None
 
     def to_api(self) -> dict[str, Any]:
         """The object as JSON types with the API's field names, without what is unset."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _problem(error: ErrorDetails) -> str:
+    """One line for one of pydantic's errors, in the words of the API server where pydantic's are its own."""
+    where = ".".join(map(str, error["loc"])) or "."
+    return f"{where}: {_API_WORDS.get(error['type'], error['msg'])}"

@@ -54,6 +54,16 @@ def structural(schema: Mapping[str, Any]) -> _Schema:
     return _node(schema, schema.get("$defs", {}), "")
 
 
+def without_defaults(schema: _Schema) -> _Schema:
+    """A structural schema whose fields have no defaults, for what is observed: what nobody said must stay unsaid."""
+    stripped = {key: value for key, value in schema.items() if key != "default"}
+    if "properties" in stripped:
+        stripped["properties"] = {name: without_defaults(child) for name, child in stripped["properties"].items()}
+    if "items" in stripped:
+        stripped["items"] = without_defaults(stripped["items"])
+    return stripped
+
+
 def _node(schema: Mapping[str, Any], definitions: Mapping[str, _Schema], at: str) -> _Schema:
     """One level, with the levels below it."""
     flat = _flattened(schema, definitions, at)
@@ -66,8 +76,8 @@ def _node(schema: Mapping[str, Any], definitions: Mapping[str, _Schema], at: str
         raise SchemaError(
             f"{at or '.'}: type {written.get('type')}, format {written.get('format')} cannot be carried over"
         )
-    if written["type"] == "object" and written.get("default"):
-        written["default"] = {}  # the API server fills in the defaults of what is inside
+    if "default" in written:
+        written["default"] = _without_nulls(written["default"])
     return written
 
 
@@ -96,3 +106,10 @@ def _translated(key: str, value: Any, definitions: Mapping[str, _Schema], at: st
     if key == "items" or (key == "additionalProperties" and isinstance(value, dict)):
         return _node(value, definitions, f"{at}[*]")
     raise SchemaError(f"{at or '.'}: the keyword {key} has no structural form")
+
+
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """A default without its unset fields; what is set stays, since the API server checks a default as it stands."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(child) for key, child in value.items() if child is not None}
+    return value
