@@ -1,0 +1,1 @@
+"""Programs and manifests to start from; `examples.demo` shows the main job on a real cluster."""
