@@ -110,8 +110,7 @@ VALIDATION = (
     'kubectl describe pod -l app=intraday-jules | grep -A5 "Mounts:"',
     'kubectl logs deployment/intraday-jules | grep "Audit log file initialized"',
     "kubectl exec deployment/intraday-jules -- ls -la /var/log/intraday-jules/",
-    "timeout 5 kubectl exec deployment/intraday-jules -- tail -f /var/log/intraday-jules/risk_audit.jsonl"
-    " || test $? = 124",
+    f"timeout 5 kubectl exec deployment/intraday-jules -- tail -f {DIRECTORY}/risk_audit.jsonl || test $? = 124",
 )
 
 
