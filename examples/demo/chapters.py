@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from examples.demo.target import NAMESPACE, ROOT, local_cluster
+from examples.demo.target import NAMESPACE, ROOT
 from examples.demo.terminal import DemoError, show, step, wait_until
 
 if TYPE_CHECKING:
@@ -24,11 +24,9 @@ def tell(target: Target) -> None:
     Raises:
         DemoError: something that was to be shown is not so.
     """
-    if target.local:
-        for image, tag in IMAGES.items():
-            local_cluster("build-image", "--target", image, "--tag", tag)
-    install_operator(target)
-    apply_example(target)
+    changed = target.build_images(IMAGES) if target.local else set()
+    install_operator(target, restart="operator" in changed)
+    apply_example(target, restart="example" in changed)
     show_status(target)
     validation_commands(target)
     survive_kill(target)
@@ -38,8 +36,11 @@ def tell(target: Target) -> None:
     look_around(target)
 
 
-def install_operator(target: Target) -> None:
-    """Helm installs the operator into a namespace that enforces the restricted Pod Security Standard."""
+def install_operator(target: Target, *, restart: bool) -> None:
+    """Helm installs the operator into a namespace that enforces the restricted Pod Security Standard.
+
+    `restart`: a pod of an earlier run still has an older image of the same name.
+    """
     with step("Install the operator: helm upgrade --install riskbus-operator charts/riskbus-operator"):
         target.kubectl("apply", "--filename", "-", stdin=restricted_namespace(SYSTEM))
         repository, tag = IMAGES["operator"].rsplit(":", 1)
@@ -47,7 +48,15 @@ def install_operator(target: Target) -> None:
             *("upgrade", "--install", "riskbus-operator", str(ROOT / "charts/riskbus-operator"), "--namespace", SYSTEM),
             *("--set", f"image.repository={repository},image.tag={tag}", "--wait", "--timeout", "3m"),
         )
-    show(target.kubectl("--namespace", SYSTEM, "get", "pods"))
+        if restart:
+            rollout(target, "restart", "--namespace", SYSTEM, "deployment/riskbus-operator")
+        rollout(target, "status", "--namespace", SYSTEM, "deployment/riskbus-operator", "--timeout", "180s")
+    show(target.kubectl("get", "pods", "--namespace", SYSTEM))
+
+
+def rollout(target: Target, *arguments: str) -> None:
+    """Run `kubectl rollout`."""
+    target.kubectl("rollout", *arguments)
 
 
 def restricted_namespace(name: str) -> str:
@@ -56,11 +65,13 @@ def restricted_namespace(name: str) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
 
 
-def apply_example(target: Target) -> None:
+def apply_example(target: Target, *, restart: bool) -> None:
     """A trading workload that knows nothing of volumes, and one policy that gives it one."""
     with step("Apply the trading workload and its RiskAuditPolicy: kubectl apply -f examples/intraday-jules/"):
         for name in ("namespace", "deployment", "policy"):
             apply(target, name)
+        if restart:
+            rollout(target, "restart", "deployment/intraday-jules")
     with step("Wait for the policy to be Ready"):
         wait_ready(target)
 
@@ -78,7 +89,7 @@ def wait_ready(target: Target) -> None:
         DemoError: it is not after three minutes; with what its conditions say.
     """
     try:
-        target.kubectl("rollout", "status", "deployment/intraday-jules", "--timeout", "180s")
+        rollout(target, "status", "deployment/intraday-jules", "--timeout", "180s")
         target.kubectl("wait", "rap/intraday", "--for", "condition=Ready", "--timeout", "180s")
     except DemoError as error:
         raise DemoError(f"{error}\n{conditions(target, 'intraday')}") from None
@@ -204,7 +215,7 @@ def show_ephemeral(target: Target) -> None:
         "A workload whose audit directory is an emptyDir: kubectl apply -f examples/intraday-jules/ephemeral.yaml"
     ):
         apply(target, "ephemeral")
-        target.kubectl("rollout", "status", "deployment/intraday-ephemeral", "--timeout", "180s")
+        rollout(target, "status", "deployment/intraday-ephemeral", "--timeout", "180s")
         wait_until("its report says Invalid", lambda: "Invalid" in target.kubectl("get", "rar"))
         wait_until("its policy names the emptyDir", lambda: "EmptyDir" in conditions(target, "ephemeral"))
     show(target.kubectl("get", "rap,rar"))

@@ -8,8 +8,15 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from examples.demo.terminal import DemoError, run
+from tests.cluster.local.build_image import build_and_load
+from tests.cluster.local.errors import LocalClusterError
+from tests.cluster.local.paths import ClusterDirectory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTER = ROOT / ".cluster"
@@ -46,6 +53,18 @@ class Target:
             DemoError: it failed.
         """
         return run([self.helm_path, *arguments], environment=self.environment())
+
+    def build_images(self, images: Mapping[str, str]) -> set[str]:
+        """Build targets of the Dockerfile and load them into the local node; return those that replaced another one.
+
+        Raises:
+            DemoError: one could not be built.
+        """
+        directory = ClusterDirectory(CLUSTER)
+        try:
+            return {target for target, tag in images.items() if build_and_load(directory, target=target, tag=tag)}
+        except LocalClusterError as error:
+            raise DemoError(str(error)) from None
 
     def shell(self, line: str) -> str:
         """Run a line as a person would type it, in a shell whose context is the workload's namespace."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.cluster.local import lifecycle, versions
 from tests.cluster.local.build import build, kubernetes_module
+from tests.cluster.local.build_image import build_and_load
 from tests.cluster.local.errors import LocalClusterError
 from tests.cluster.local.paths import REPOSITORY, ClusterDirectory
 
@@ -34,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         ("down", _down, "end it and leave nothing behind"),
         ("status", _status, "say how it is; 1 if it is not healthy"),
         ("load", _load, "import an image archive into its node"),
+        ("build-image", _build_image, "build a target of the project's Dockerfile and load it into its node"),
         ("build", _build, "build its programs into the cache, and start nothing"),
     ):
         command = commands.add_parser(name, help=text, description=text)
@@ -42,6 +44,11 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--dir", type=Path, default=REPOSITORY / ".cluster", help="the cluster's directory")
         if name == "up":
             command.add_argument("--namespace", default="default", help="current namespace of the kubeconfig")
+        if name == "build-image":
+            command.add_argument("--target", required=True, help="target of the Dockerfile: operator or example")
+            command.add_argument(
+                "--tag", required=True, help="name of the image, for example localhost/riskbus-operator:dev"
+            )
         if name == "load":
             command.add_argument("image", type=Path, help="OCI or docker archive")
     return parser
@@ -67,6 +74,10 @@ def _status(arguments: argparse.Namespace) -> bool:
 
 def _load(arguments: argparse.Namespace) -> None:
     lifecycle.load(_directory(arguments), arguments.image)
+
+
+def _build_image(arguments: argparse.Namespace) -> None:
+    build_and_load(_directory(arguments), target=arguments.target, tag=arguments.tag)
 
 
 def _build(arguments: argparse.Namespace) -> None:

@@ -29,6 +29,7 @@ def wrap(name: str, layer: Path, archive: Path, *, entrypoint: list[str] | None 
             "os": "linux",
             "config": {"Env": [_PATH], **({"Entrypoint": entrypoint} if entrypoint else {})},
             "rootfs": {"type": "layers", "diff_ids": [digest]},
+            "history": [{"created_by": name}],  # buildah counts its entries against the layers
         }
     )
     manifest = _encoded(
