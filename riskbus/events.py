@@ -74,7 +74,7 @@ def event_type_name(event_type: str | Enum) -> str:
     Raises:
         InvalidEventError: the name is not UPPER_SNAKE, is longer than 64 characters, or is reserved for the log.
     """
-    name = event_type.name if isinstance(event_type, Enum) else event_type
+    name: object = event_type.name if isinstance(event_type, Enum) else event_type
     if not isinstance(name, str) or len(name) > _NAME_LIMIT or not _UPPER_SNAKE.fullmatch(name):
         raise InvalidEventError(
             f"event_type {event_type!r} is not a name in UPPER_SNAKE of at most {_NAME_LIMIT} characters; "

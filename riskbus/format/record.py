@@ -93,6 +93,11 @@ def encode_control(seq: int, kind: str, data: Mapping[str, Any], event_id: str, 
     )
 
 
+def renumber(seq: int, record: bytes) -> bytes:
+    """Return the same record with another sequence number."""
+    return b'{"seq":%d%b' % (seq, record[record.index(b",") :])
+
+
 def leaf_hash(record: bytes) -> bytes:
     """Return the hash of a leaf of the Merkle tree. Source: RFC 6962, section 2.1."""
     return sha256(b"\x00" + record).digest()

@@ -1,5 +1,6 @@
 """The segment that a writer appends to."""
 
+import os
 from pathlib import Path
 from time import monotonic
 
@@ -32,6 +33,22 @@ class Segment:
     def sync(self) -> None:
         """Make durable what was written; after an OSError only `abandon` may follow."""
         posix.sync(self._descriptor)
+
+    def finding(self) -> str:
+        """Return what happened to the file behind the writer's back, or "".
+
+        One of: deleted, replaced, truncated, unreachable.
+        """
+        try:
+            own = os.fstat(self._descriptor)
+            seen = self.path.lstat()
+        except FileNotFoundError:
+            return "deleted"
+        except OSError:
+            return "unreachable"
+        if (seen.st_dev, seen.st_ino) != (own.st_dev, own.st_ino):
+            return "replaced"
+        return "truncated" if own.st_size < self.size else ""
 
     def abandon(self) -> None:
         """Close without syncing."""

@@ -80,7 +80,7 @@ def claim_link(link: Path, segment: SegmentName) -> None:
         FileExistsError: the name belongs to something that is not a symbolic link; it is left alone.
         OSError: the kernel refused.
     """
-    target = os.readlink(link) if link.is_symlink() else ""
+    target = str(link.readlink()) if link.is_symlink() else ""
     holder = parse_segment_name(target)
     if target == str(segment):
         return

@@ -1,0 +1,98 @@
+"""What the log's own records say. Pure: facts in, payload out."""
+
+import os
+import platform
+import socket
+from hashlib import sha256
+from importlib.metadata import version
+from typing import Any
+
+import orjson
+
+from riskbus.clock import ClockStatus
+from riskbus.format.checkpoint import Checkpoint
+from riskbus.format.record import FORMAT_VERSION
+from riskbus.mount import MountReport
+from riskbus.runtime.journal import Outage
+from riskbus.settings import AuditSettings
+from riskbus.store.stream import Previous
+
+
+def open_payload(  # noqa: PLR0913, PLR0917 -- everything that identifies a writer is one record
+    settings: AuditSettings,
+    incarnation: str,
+    public_key: str,
+    previous: Previous | None,
+    mount: MountReport,
+    clock: ClockStatus,
+) -> dict[str, Any]:
+    """Return the payload of AUDIT_OPEN, the first record of every incarnation."""
+    configuration = settings.model_dump(mode="json")
+    return {
+        "format_version": FORMAT_VERSION,
+        "stream": settings.stream_name(),
+        "incarnation": incarnation,
+        "public_key": public_key,
+        "previous": [{"incarnation": previous.incarnation, "checkpoint": previous.checkpoint}] if previous else [],
+        "host": socket.gethostname(),
+        "namespace": settings.pod_namespace,
+        "pod": settings.pod_name,
+        "pod_uid": settings.pod_uid,
+        "node": settings.node_name,
+        "container": settings.container,
+        "image": settings.image,
+        "pid": os.getpid(),
+        "riskbus_version": version("riskbus"),
+        "python_version": platform.python_version(),
+        "durability": settings.durability,
+        "configuration_sha256": sha256(orjson.dumps(configuration, option=orjson.OPT_SORT_KEYS)).hexdigest(),
+        "clock": clock_payload(clock),
+        "mount": mount_payload(mount),
+    }
+
+
+def checkpoint_payload(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the payload of AUDIT_CHECKPOINT."""
+    return {"note": checkpoint.note}
+
+
+def clock_payload(clock: ClockStatus) -> dict[str, Any]:
+    """Return the payload of AUDIT_CLOCK."""
+    return {
+        "synchronized": clock.synchronized,
+        "estimated_error_us": clock.estimated_error_us,
+        "max_error_us": clock.max_error_us,
+    }
+
+
+def mount_payload(mount: MountReport) -> dict[str, Any]:
+    """Return the payload of AUDIT_MOUNT."""
+    return {
+        "verdict": mount.verdict,
+        "reason": mount.reason,
+        "message": mount.message,
+        "mount_point": mount.mount_point,
+        "filesystem": mount.filesystem,
+        "capacity_bytes": mount.capacity_bytes,
+        "free_bytes": mount.free_bytes,
+    }
+
+
+def recovered_payload(outage: Outage) -> dict[str, Any]:
+    """Return the payload of AUDIT_RECOVERED: these records waited for the volume and are complete now."""
+    return {
+        "cause": outage.cause,
+        "seconds": round(outage.seconds, 3),
+        "first_seq": outage.first_seq,
+        "last_seq": outage.last_seq,
+    }
+
+
+def gap_payload(reason: str, events: int) -> dict[str, Any]:
+    """Return the payload of AUDIT_GAP: so many events are not in the log, and why."""
+    return {"reason": reason, "events": events}
+
+
+def suspect_payload(segment: str, finding: str) -> dict[str, Any]:
+    """Return the payload of AUDIT_SUSPECT: what was done to a segment behind the writer's back."""
+    return {"segment": segment, "finding": finding}

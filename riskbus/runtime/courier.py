@@ -1,0 +1,76 @@
+"""A thread for errands that may block: logging, callbacks of users, standard output."""
+
+import logging
+from _thread import allocate_lock
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
+
+logger = logging.getLogger("riskbus.audit")
+
+_CAPACITY = 8192  # errands that wait; beyond it the world outside is stuck and more would only eat memory
+
+
+class Courier:
+    """Runs errands one after the other on a thread of its own, which starts with the first.
+
+    Offering never blocks. Thread-safe.
+
+    Attributes:
+        refused: errands that were not accepted because too many waited.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._errands: deque[Callable[[], object] | None] = deque()
+        self._signal = allocate_lock()
+        self._signal.acquire()
+        self._started = allocate_lock()  # held while a thread runs
+        self._thread: Thread | None = None
+        self.refused = 0
+
+    def offer(self, errand: Callable[[], object]) -> bool:
+        """Queue an errand; False if too many wait."""
+        if len(self._errands) >= _CAPACITY:
+            self.refused += 1
+            return False
+        self._hand_over(errand)
+        return True
+
+    def finish(self, timeout: float) -> None:
+        """Do what is queued, end the thread, and wait for that for at most so many seconds."""
+        if self._thread is not None:
+            self._hand_over(None)
+            self._thread.join(timeout)
+
+    def _hand_over(self, errand: Callable[[], object] | None) -> None:
+        self._errands.append(errand)
+        with suppress(RuntimeError):  # it was awake
+            self._signal.release()
+        self._ensure_thread()
+
+    def _ensure_thread(self) -> None:
+        if self._started.acquire(blocking=False):
+            self._thread = Thread(target=self._run, name=self._name, daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            self._signal.acquire()
+            while self._errands:
+                errand = self._errands.popleft()
+                if errand is None:
+                    self._end()
+                    return
+                try:
+                    errand()
+                except Exception:
+                    logger.exception("a callback of the audit log failed")
+
+    def _end(self) -> None:
+        self._started.release()
+        if self._errands:  # offered meanwhile, when a thread still seemed to run
+            with suppress(RuntimeError):
+                self._signal.release()
+            self._ensure_thread()

@@ -1,0 +1,178 @@
+"""The audit log as its users see it."""
+
+import atexit
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Self
+from weakref import WeakSet
+
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from riskbus.clock import read_clock_status
+from riskbus.events import EventPriority, RiskEvent
+from riskbus.format.checkpoint import Checkpoint
+from riskbus.format.record import encode_event
+from riskbus.metrics import collector_for
+from riskbus.runtime.incarnation import Incarnation
+from riskbus.runtime.receipt import Receipt
+from riskbus.runtime.status import LogStatus
+from riskbus.settings import AuditSettings, Durability
+
+_EXIT_TIMEOUT = 5.0  # seconds that the end of the process gives a log nobody closed
+
+
+class AuditLog:
+    """A durable, tamper-evident log of risk events. Thread-safe; a fork gives the child an incarnation of its own.
+
+        with AuditLog("/var/log/intraday-jules/risk_audit.jsonl") as log:
+            receipt = log.append(event)
+            receipt.wait_durable(timeout=1.0)
+
+    A volume that is missing, full or broken is never an exception: records go to the emergency stream, `status` and
+    the metrics say so, and the log goes on as soon as the volume does.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        settings: AuditSettings | None = None,
+        registry: CollectorRegistry = REGISTRY,
+        on_checkpoint: Callable[[Checkpoint], None] | None = None,
+    ) -> None:
+        """Start a writer; the volume is first touched on its thread.
+
+        Args:
+            path: the file that users follow; its directory holds the log. None takes it from `settings`, else from
+                RISK_AUDIT_LOG_PATH, else logs/risk_audit.jsonl.
+            settings: None reads them from the environment.
+            registry: where the metrics appear.
+            on_checkpoint: called with each new checkpoint, on a thread of the log; may block, must not raise.
+
+        Raises:
+            SettingsError: a setting is wrong.
+        """
+        if settings is None:
+            settings = AuditSettings.from_environment(path=path)
+        elif path is not None:
+            settings = settings.model_copy(update={"path": Path(path)})
+        absolute = Path(os.path.abspath(settings.path))  # noqa: PTH100 -- resolve() would ask the volume
+        self.settings = settings.model_copy(update={"path": absolute})
+        self._on_checkpoint = on_checkpoint
+        self._collector = collector_for(registry)
+        self._closing = Lock()
+        self._unfinished: tuple[bytes, ...] | None = None
+        self._urgent = self.settings.durability is Durability.SYNC
+        self._incarnation = Incarnation(self.settings, on_checkpoint)
+        self._collector.add(self._incarnation.metrics)
+        self._incarnation.start()
+        _living.add(self)
+
+    def append(self, event: RiskEvent) -> Receipt:
+        """Record an event.
+
+        Never waits, never touches the volume, and never raises for a failure of the log. From any thread, also from
+        signal handlers.
+
+        Returns:
+            A receipt; its `seq` is -1 if the log is closed or too far behind, and the event is in the emergency stream.
+        """
+        incarnation = self._incarnation
+        staging = incarnation.staging
+        if staging.refusing or staging.crowded:
+            return incarnation.refuse(event)
+        seq = staging.claim()
+        priority = event.priority
+        try:
+            record = encode_event(seq, event)
+        except BaseException:  # thrown in from outside, for example KeyboardInterrupt: the number must not stay empty
+            staging.put((seq, encode_event(seq, event), priority))
+            raise
+        staging.put((seq, record, priority))
+        if priority is EventPriority.CRITICAL or self._urgent:
+            staging.wake()
+        if incarnation.progress.ended:  # the log was closed meanwhile and may not have seen the record
+            return incarnation.refuse(event)
+        return Receipt(seq, incarnation.progress)
+
+    def status(self) -> LogStatus:
+        """Return how the log is doing. Cheap; any thread."""
+        incarnation = self._incarnation
+        writer, metrics = incarnation.writer, incarnation.metrics
+        return LogStatus(
+            state=incarnation.state,
+            stream=self.settings.stream_name(),
+            incarnation=incarnation.name,
+            path=str(self.settings.path),
+            seq=incarnation.staging.claimed - 1,
+            durable_seq=incarnation.progress.durable_seq,
+            checkpoint=writer.latest.note if writer.latest else "",
+            public_key=writer.public_key,
+            mount=writer.mount,
+            clock=read_clock_status(),
+            write_failures=metrics.write_failures,
+            emergency_events=metrics.emergency_events,
+            lost_events=metrics.lost,
+        )
+
+    def wait_ready(self, timeout: float | None = None) -> bool:
+        """Wait until the volume was validated and the log's first record is durable; False if it is not yet."""
+        return Receipt(0, self._incarnation.progress).wait_durable(timeout)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until everything accepted before this call is durable; False if it is not yet."""
+        return Receipt(self._incarnation.staging.claimed - 1, self._incarnation.progress).wait_durable(timeout)
+
+    def close(self, timeout: float = 5.0) -> tuple[bytes, ...]:
+        """Make everything durable and end the log. Calling it again changes nothing.
+
+        Args:
+            timeout: seconds to wait for the volume; some more are spent on standard output.
+
+        Returns:
+            The records (JSON) that were accepted and are not durable; empty if all is well.
+        """
+        with self._closing:
+            if self._unfinished is None:
+                self._unfinished = self._incarnation.close(timeout)
+                self._collector.retire(self._incarnation.metrics)
+                _living.discard(self)
+            return self._unfinished
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _begin_again_in_child(self) -> None:
+        self._closing = Lock()
+        parent = self._incarnation
+        parent.forget()
+        self._incarnation = Incarnation(self.settings, self._on_checkpoint)
+        self._collector.replace(parent.metrics, self._incarnation.metrics)
+        self._incarnation.start_with_first_record()
+
+
+_living: WeakSet[AuditLog] = WeakSet()
+
+
+def _close_all() -> None:
+    for log in list(_living):
+        log.close(_EXIT_TIMEOUT)
+
+
+def _after_fork_in_child() -> None:
+    for log in list(_living):
+        with suppress(Exception):  # the child must start, whatever became of one of its logs
+            log._begin_again_in_child()  # noqa: SLF001 -- the other half of this module
+
+
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_after_fork_in_child)
