@@ -54,6 +54,18 @@ def kubernetes_module(version: Kubernetes) -> Module:
     )
 
 
+STORAGE = Module(
+    title="the CSI driver and its sidecars",
+    folder="storage",
+    packages=(
+        ".",
+        "github.com/kubernetes-csi/external-provisioner/v6/cmd/csi-provisioner",
+        "github.com/kubernetes-csi/external-resizer/v2/cmd/csi-resizer",
+    ),
+)
+HELM = Module(title="helm", folder="helm", packages=("helm.sh/helm/v3/cmd/helm",))
+
+
 def build(module: Module) -> Path:
     """Return the folder of the module's programs, which are built unless they are in the cache.
 

@@ -42,11 +42,27 @@ def node_agents(node: Node) -> list[Component]:
     return [_kubernetes(node, "kubelet", _kubelet(node)), _kubernetes(node, "kube-proxy", _proxy(node))]
 
 
+def storage(node: Node) -> list[Component]:
+    """The CSI driver of `go/storage`, and the sidecars that provision and expand volumes with it."""
+    socket = "/run/csi/csi.sock"
+    driver = [f"--socket={socket}", f"--volumes={node.runtime}/volumes", f"--node={NAME}"]
+    driver.append(f"--registrations={node.runtime}/kubelet/plugins_registry")
+    shared = [f"--csi-address={socket}", _kubeconfig(node, "storage")]
+    provisioner = ["--default-fstype=ext4", "--retry-interval-max=5s", "--kube-api-qps=100", "--kube-api-burst=200"]
+    return [
+        Component("csi-driver", [str(node.binaries.storage / "storage"), *driver]),
+        Component("csi-provisioner", [str(node.binaries.storage / "csi-provisioner"), *shared, *provisioner]),
+        Component(
+            "csi-resizer", [str(node.binaries.storage / "csi-resizer"), *shared, "--handle-volume-inuse-error=false"]
+        ),
+    ]
+
+
 _NO_PORT = "--secure-port=0"
 
 
 def _kubernetes(node: Node, name: str, flags: list[str]) -> Component:
-    return Component(name, [str(node.binaries / "kubernetes"), name, *flags])
+    return Component(name, [str(node.binaries.kubernetes / "kubernetes"), name, *flags])
 
 
 def _kubeconfig(node: Node, name: str) -> str:

@@ -1,6 +1,6 @@
 """The first process of a cluster's own pid, mount and network namespaces. Ending it ends everything in them.
 
-Run by `up` as `unshare ... python -m tests.cluster.local.init DIRECTORY INDEX BINARIES`. It waits for one line on
+Run by `up` as `unshare ... python -m tests.cluster.local.init DIRECTORY INDEX KUBERNETES STORAGE`. It waits for one line on
 its standard input, which says that the cable is there: when `up` dies before that, this process ends too.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.cluster.local import components
-from tests.cluster.local.node import CONTAINERD, LIBCNI_RESULTS, Node
+from tests.cluster.local.node import CONTAINERD, LIBCNI_RESULTS, Binaries, Node
 from tests.cluster.local.paths import ClusterDirectory
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Init:
         self._wait(lambda: _api_is_ready(node), "the API server")
         self._start(components.controllers(node))
         self._start(components.node_agents(node))
+        self._start(components.storage(node))
         while True:
             self._reaped(*os.wait())
 
@@ -92,8 +93,8 @@ class Init:
 
 def main() -> None:
     """Run the cluster that the arguments name."""
-    directory, index, binaries = sys.argv[1:]
-    node = Node(ClusterDirectory(Path(directory)), int(index), Path(binaries))
+    directory, index, kubernetes, storage = sys.argv[1:]
+    node = Node(ClusterDirectory(Path(directory)), int(index), Binaries(Path(kubernetes), Path(storage)))
     if not sys.stdin.readline():
         return
     _prepare_mounts(node)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.cluster.local import cleanup, config, images, processes
-from tests.cluster.local.build import build, kubernetes_module
+from tests.cluster.local.build import HELM, STORAGE, build, kubernetes_module
 from tests.cluster.local.errors import LocalClusterError
 from tests.cluster.local.kubectl import kubectl
-from tests.cluster.local.node import LARGEST_INDEX, NAME, Node
+from tests.cluster.local.node import LARGEST_INDEX, NAME, Binaries, Node
 from tests.cluster.local.output import say, step
-from tests.cluster.local.paths import REPOSITORY, ClusterDirectory, cache, locked
+from tests.cluster.local.paths import PACKAGE, REPOSITORY, ClusterDirectory, cache, locked
 from tests.cluster.local.requirements import check_requirements
 
 if TYPE_CHECKING:
@@ -100,20 +100,24 @@ def load(directory: ClusterDirectory, archive: Path) -> None:
 
 
 def _start(directory: ClusterDirectory, version: Kubernetes, namespace: str) -> None:
-    binaries = build(kubernetes_module(version))
+    binaries = Binaries(build(kubernetes_module(version)), build(STORAGE))
+    helm = build(HELM) / "helm"
     with step("API server ready"):
         node = _start_namespaces(directory, binaries, namespace)
         _wait(directory, lambda: bool(kubectl(directory, "get", "--raw=/readyz")), "the API server")
     with step("node ready"):
         _wait(directory, lambda: _node_is_ready(directory), f"node {node.address}")
+    (directory.bin / "helm").symlink_to(helm)
+    kubectl(directory, "apply", "--filename", str(PACKAGE / "manifests"))
 
 
-def _start_namespaces(directory: ClusterDirectory, binaries: Path, namespace: str) -> Node:
+def _start_namespaces(directory: ClusterDirectory, binaries: Binaries, namespace: str) -> Node:
     with locked(cache()):  # two clusters that start at once would choose the same number
         node = Node(directory, _free_index(), binaries)
         _write_files(node, namespace)
         unshare = ["unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"]
-        init = ["-m", "tests.cluster.local.init", str(directory.root), str(node.index), str(binaries)]
+        init = ["-m", "tests.cluster.local.init", str(directory.root), str(node.index)]
+        init += [str(binaries.kubernetes), str(binaries.storage)]
         with (directory.logs / "init.log").open("wb") as log:
             process = subprocess.Popen(
                 [*unshare, sys.executable, *init],
@@ -140,9 +144,9 @@ def _write_files(node: Node, namespace: str) -> None:
     directory = node.directory
     for folder in (directory.bin, directory.logs):
         folder.mkdir(parents=True, exist_ok=True)
-    (directory.bin / "kubectl").symlink_to(node.binaries / "kubernetes")
+    (directory.bin / "kubectl").symlink_to(node.binaries.kubernetes / "kubernetes")
     config.write_all(node, namespace=namespace)
-    images.pause_archive(node.binaries / "pause", directory.state / "pause.tar", config.PAUSE_IMAGE)
+    images.pause_archive(node.binaries.kubernetes / "pause", directory.state / "pause.tar", config.PAUSE_IMAGE)
 
 
 def _wait_for_init(directory: ClusterDirectory, process: subprocess.Popen[bytes]) -> processes.Init:

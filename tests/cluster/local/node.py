@@ -20,6 +20,14 @@ LIBCNI_RESULTS = Path("/var/lib/cni")
 
 
 @dataclass(frozen=True)
+class Binaries:
+    """Folders of the cluster's programs."""
+
+    kubernetes: Path
+    storage: Path
+
+
+@dataclass(frozen=True)
 class Node:
     """Where a cluster is and which number it has.
 
@@ -28,7 +36,7 @@ class Node:
 
     directory: ClusterDirectory
     index: int
-    binaries: Path
+    binaries: Binaries
 
     @property
     def interface(self) -> str:

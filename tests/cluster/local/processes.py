@@ -56,7 +56,7 @@ def _init_of(pid: int) -> Init | None:
             return None
     except OSError:
         return None  # it ended meanwhile
-    directory, index, _binaries = arguments[arguments.index(_MARK) + 1 :]
+    directory, index, *_binaries = arguments[arguments.index(_MARK) + 1 :]
     return Init(pid, Path(directory), int(index))
 
 
