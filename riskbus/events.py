@@ -137,7 +137,7 @@ class RiskEvent:
     event_id: str
     timestamp_ns: int
 
-    def __init__(  # noqa: PLR0913 -- the fields of a record; a hand-written constructor halves the cost of an event
+    def __init__(  # noqa: PLR0913, PLR0917 -- the fields of a record; a hand-written constructor halves the cost of an event
         self,
         event_type: str | Enum,
         priority: EventPriority,

@@ -105,7 +105,7 @@ class AuditSettings(BaseModel):
     image: str = ""
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ, **arguments: Any) -> Self:
+    def from_environment(cls, environ: Mapping[str, str] = os.environ, **arguments: object) -> Self:
         """Read the settings; arguments that are not None win over the environment.
 
         Raises:
@@ -123,7 +123,7 @@ class AuditSettings(BaseModel):
             ) from None
 
     def stream_name(self) -> str:
-        """Return the stream's name: the one set, or namespace (else host), directory and file stem, joined by slashes."""
+        """Return the stream's name: the one set, or namespace (else host), directory and file stem with slashes."""
         if self.stream:
             return self.stream
         owner = self.pod_namespace or socket.gethostname()
@@ -149,7 +149,7 @@ VARIABLES = {
 """Which environment variable sets which field."""
 
 
-def _explain(problem: Any, values: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+def _explain(problem: Mapping[str, Any], values: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     field = str(problem["loc"][0])
     source = f"argument {field}" if field in given else f"environment variable {VARIABLES.get(field, field)}"
     return f"{source}={str(values.get(field))!r} is wrong: {problem['msg'].removeprefix('Value error, ')}"

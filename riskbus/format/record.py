@@ -12,9 +12,9 @@ from base64 import b64decode
 from binascii import b2a_base64
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
-from time import gmtime, strftime
 from typing import Any
 
 import orjson
@@ -45,7 +45,7 @@ def timestamp(timestamp_ns: int) -> str:
     second, rest = divmod(timestamp_ns, 1_000_000_000)
     cached, prefix = _second_cache
     if second != cached:
-        prefix = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+        prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         _second_cache = (second, prefix)
     return f"{prefix}.{rest // 1_000_000:03d}Z"
 
