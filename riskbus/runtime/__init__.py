@@ -6,6 +6,6 @@ Everything concurrent lives here. Files are touched only through riskbus.store, 
 from riskbus.format.checkpoint import Checkpoint
 from riskbus.runtime.log import AuditLog
 from riskbus.runtime.receipt import Receipt
-from riskbus.runtime.status import LogStatus
+from riskbus.status import LogStatus
 
 __all__ = ["AuditLog", "Checkpoint", "LogStatus", "Receipt"]

@@ -15,9 +15,9 @@ from riskbus.runtime.output import Output
 from riskbus.runtime.progress import Progress
 from riskbus.runtime.receipt import Receipt
 from riskbus.runtime.staging import Staged, Staging
-from riskbus.runtime.status import State
 from riskbus.runtime.writer import Writer
 from riskbus.settings import AuditSettings
+from riskbus.status import State
 
 _FAREWELL = 1.0  # seconds that the last lines for standard output and the logger get
 

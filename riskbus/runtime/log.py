@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from riskbus import report
 from riskbus.clock import read_clock_status
 from riskbus.events import EventPriority, RiskEvent
 from riskbus.format.checkpoint import Checkpoint
@@ -19,10 +20,12 @@ from riskbus.format.record import encode_event
 from riskbus.metrics import collector_for
 from riskbus.runtime.incarnation import Incarnation
 from riskbus.runtime.receipt import Receipt
-from riskbus.runtime.status import LogStatus
 from riskbus.settings import AuditSettings, Durability
+from riskbus.status import LogStatus
 
 _EXIT_TIMEOUT = 5.0  # seconds that the end of the process gives a log nobody closed
+
+_LAST_REPORT_TIMEOUT = 2.0  # seconds for the report that says how it ended; a pod's grace period is for its work
 
 
 class AuditLog:
@@ -70,6 +73,7 @@ class AuditLog:
         self._incarnation = Incarnation(self.settings, on_checkpoint)
         self._collector.add(self._incarnation.metrics)
         self._incarnation.start()
+        self._reporter = report.start(self.status, self.settings, registry=registry)
         _living.add(self)
 
     def append(self, event: RiskEvent) -> Receipt:
@@ -140,6 +144,8 @@ class AuditLog:
             if self._unfinished is None:
                 self._unfinished = self._incarnation.close(timeout)
                 self._collector.retire(self._incarnation.metrics)
+                if self._reporter is not None:
+                    self._reporter.close(_LAST_REPORT_TIMEOUT)
                 _living.discard(self)
             return self._unfinished
 
@@ -155,6 +161,7 @@ class AuditLog:
         self._closing = Lock()
         parent = self._incarnation
         parent.forget()
+        self._reporter = None  # the pod has one report, and the parent writes it
         self._incarnation = Incarnation(self.settings, self._on_checkpoint)
         self._collector.replace(parent.metrics, self._incarnation.metrics)
         self._incarnation.start_with_first_record()

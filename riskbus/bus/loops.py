@@ -1,0 +1,77 @@
+"""Serves the mailboxes of async handlers on their event loops."""
+
+import asyncio
+import threading
+
+from riskbus.bus.delivery import Delivery
+from riskbus.bus.mailbox import Mailbox
+
+_TURN_EVENTS = 64
+"""Events of one mailbox before the loop's other tasks get their turn, also when no handler ever suspends."""
+
+
+class LoopServer:
+    """Serves mailboxes on one event loop.
+
+    Each mailbox is one task at a time, so events of one priority and subscription stay in order while CRITICAL does not
+    wait for a handler that awaits something for a LOW event.
+
+    Thread-safety: `schedule` from any thread; it does not wait for the loop.
+
+    Args:
+        loop: The running event loop, asyncio's own or a compatible one such as uvloop's.
+        delivery: Calls the handlers.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, delivery: Delivery) -> None:
+        self._loop = loop
+        self._delivery = delivery
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def schedule(self, mailbox: Mailbox) -> None:
+        """Have a claimed mailbox served. A loop that is closed drops what waits, and says so."""
+        try:
+            self._loop.call_soon_threadsafe(self._start, mailbox)
+        except RuntimeError:
+            lost = mailbox.seal()
+            mailbox.release()
+            mailbox.subscription.note_drops(len(lost), "its event loop is closed")
+
+    def _start(self, mailbox: Mailbox) -> None:
+        task = self._loop.create_task(self._serve(mailbox))
+        self._tasks.add(task)  # the loop itself keeps only a weak reference
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, mailbox: Mailbox) -> None:
+        mailbox.served_by = threading.get_ident()
+        try:
+            for _ in range(_TURN_EVENTS):
+                item = mailbox.take()
+                if item is None:
+                    break
+                mailbox.in_hand = item[0]
+                await self._delivery.call_async(mailbox.subscription, *item)
+                mailbox.in_hand = None
+        finally:  # also when the task is cancelled with its loop
+            mailbox.served_by = 0
+            if mailbox.release():
+                self.schedule(mailbox)
+
+
+class LoopThread:
+    """An event loop in a thread of its own, for async handlers that were subscribed outside any loop."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="riskbus-asyncio", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the loop after the callbacks it is in. Does not wait."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
+    def _run(self) -> None:
+        try:
+            self.loop.run_forever()
+        finally:
+            self.loop.close()

@@ -1,0 +1,77 @@
+"""What `RiskEventBus.statistics` returns: a consistent picture of one moment, in plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+from riskbus.bus.subscription import SubscriptionStatistics
+from riskbus.bus.tally import BUCKET_BOUNDS_NS, Latency, Path, Tally
+from riskbus.events import EventPriority
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyStatistics:
+    """Latencies of one path and priority.
+
+    Attributes:
+        count: How many were measured.
+        total_ns: Their sum in nanoseconds.
+        late: How many were above the objective of their priority.
+        cumulative: How many were at most each bound of `BUCKET_BOUNDS_NS`.
+    """
+
+    count: int
+    total_ns: int
+    late: int
+    cumulative: tuple[int, ...]
+
+    def quantile_ns(self, share: float) -> int:
+        """Return the upper bound, in nanoseconds, of the bucket that holds this quantile; 0 when nothing was measured.
+
+        Above the last bound, one second, that bound is returned.
+        """
+        wanted = share * self.count
+        if not self.count:
+            return 0
+        for bound, so_far in zip(BUCKET_BOUNDS_NS, self.cumulative, strict=True):
+            if so_far >= wanted:
+                return bound
+        return BUCKET_BOUNDS_NS[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class BusStatistics:
+    """A snapshot of a bus.
+
+    Attributes:
+        published: Published events by priority.
+        delivered: Handler calls that ended, by priority.
+        latencies: By path (PUBLISH, HAND_OFF, HANDLER) and priority; all zero when latencies are not monitored.
+        subscriptions: One entry for each subscription of now.
+    """
+
+    published: Mapping[EventPriority, int]
+    delivered: Mapping[EventPriority, int]
+    latencies: Mapping[tuple[Path, EventPriority], LatencyStatistics]
+    subscriptions: tuple[SubscriptionStatistics, ...]
+
+
+def snapshot(tally: Tally, subscriptions: tuple[SubscriptionStatistics, ...]) -> BusStatistics:
+    """Put a tally and the subscriptions' counts into a snapshot."""
+    return BusStatistics(
+        published=dict(zip(EventPriority, tally.published, strict=True)),
+        delivered=dict(zip(EventPriority, tally.delivered, strict=True)),
+        latencies={
+            (path, priority): _latency(tally.latencies[path][priority]) for path in Path for priority in EventPriority
+        },
+        subscriptions=subscriptions,
+    )
+
+
+def _latency(latency: Latency) -> LatencyStatistics:
+    return LatencyStatistics(
+        count=sum(latency.buckets),
+        total_ns=latency.total_ns,
+        late=latency.late,
+        cumulative=tuple(accumulate(latency.buckets[:-1])),
+    )

@@ -1,0 +1,135 @@
+"""Who wants which events, and what became of them."""
+
+import inspect
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from riskbus.bus.mailbox import Mailbox
+from riskbus.errors import SettingsError
+from riskbus.events import EventPriority, RiskEvent, event_type_name
+
+Handler = Callable[[RiskEvent], object] | Callable[[RiskEvent], Awaitable[object]]
+EventTypes = str | Enum | Iterable[str | Enum] | None
+
+_log = logging.getLogger("riskbus.bus")
+
+_REPEAT_LOG_SECONDS = 10.0
+"""At most one line in this time about failures, and one about drops, of one subscription."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionStatistics:
+    """What became of one subscription's events.
+
+    Attributes:
+        name: The subscription's name.
+        waiting: Events that wait now.
+        failed: Handler calls that raised.
+        dropped: Events that the handler never got because its queue was full, or because it unsubscribed.
+    """
+
+    name: str
+    waiting: int
+    failed: int
+    dropped: int
+
+
+class Subscription:
+    """A handler and the events it asked for; made by `RiskEventBus.subscribe`.
+
+    Attributes:
+        name: Names the subscription in logs and metrics.
+        handler: What is called with each event.
+        event_types: Names of the event types; None for all.
+        inline: Whether the handler runs on the publisher's thread.
+        mailboxes: One for each priority, indexed by it.
+    """
+
+    def __init__(self, event_types: EventTypes, handler: Handler, *, name: str, inline: bool, capacity: int) -> None:
+        if not callable(handler):
+            raise SettingsError(f"handler {handler!r} cannot be called; give a function that takes one RiskEvent")
+        if capacity < 1:
+            raise SettingsError(f"capacity is {capacity!r}; give the number of events that may wait, at least 1")
+        self.handler = handler
+        self.name = name or getattr(handler, "__qualname__", type(handler).__qualname__)
+        self.event_types = _names(event_types)
+        self.inline = inline
+        self.is_async = _is_async(handler)
+        if inline and self.is_async:
+            raise SettingsError(f"handler {self.name} is async, so it cannot run inline on the publisher's thread")
+        self._capacity = capacity
+        self.begin_again()
+
+    def __repr__(self) -> str:
+        wanted = "all events" if self.event_types is None else ", ".join(sorted(self.event_types))
+        return f"<Subscription {self.name}: {wanted}>"
+
+    def begin_again(self) -> None:
+        """Forget what waits and what was counted: at the start, and in the child of a fork."""
+        self.mailboxes = tuple(Mailbox(self, priority, self._capacity) for priority in EventPriority)
+        self._lock = threading.RLock()  # a signal handler may publish while this thread counts
+        self._failed = _Count()
+        self._dropped = _Count()
+
+    def wants(self, event_type: str) -> bool:
+        """Whether events of the type with this name are for this subscription."""
+        return self.event_types is None or event_type in self.event_types
+
+    def note_failure(self, event: RiskEvent, error: BaseException) -> None:
+        """Count a handler call that raised, and log it unless that was done a moment ago."""
+        with self._lock:
+            unlogged = self._failed.add()
+        if unlogged:
+            _log.error(
+                "Handler %s raised on event %s (%d failures since the last such line)",
+                self.name, event.event_id, unlogged, exc_info=error,
+            )  # fmt: skip
+
+    def note_drops(self, number: int, why: str) -> None:
+        """Count events that the handler never gets, and log it unless that was done a moment ago."""
+        with self._lock:
+            unlogged = self._dropped.add(number)
+        if unlogged:
+            _log.error("%d events were not delivered to handler %s: %s", unlogged, self.name, why)
+
+    def statistics(self) -> SubscriptionStatistics:
+        """Return the counts so far. Thread-safe."""
+        waiting = sum(len(mailbox) for mailbox in self.mailboxes)
+        return SubscriptionStatistics(self.name, waiting, self._failed.total, self._dropped.total)
+
+
+class _Count:
+    """A counter that says when its next log line is due."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._unlogged = 0
+        self._quiet_until = 0.0
+
+    def add(self, number: int = 1) -> int:
+        """Count; return how many to log now, or 0 while a line was written a moment ago."""
+        self.total += number
+        self._unlogged += number
+        now = time.monotonic()
+        if now < self._quiet_until:
+            return 0
+        self._quiet_until = now + _REPEAT_LOG_SECONDS
+        unlogged, self._unlogged = self._unlogged, 0
+        return unlogged
+
+
+def _names(event_types: EventTypes) -> frozenset[str] | None:
+    if event_types is None:
+        return None
+    several = [event_types] if isinstance(event_types, str | Enum) else list(event_types)
+    if not several:
+        raise SettingsError("event_type is an empty list; name at least one event type, or give None for all")
+    return frozenset(event_type_name(event_type) for event_type in several)
+
+
+def _is_async(handler: Handler) -> bool:
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)

@@ -1,0 +1,173 @@
+"""The threads that serve mailboxes, most urgent first.
+
+::
+
+    publish ─▶ lane CRITICAL ─────▶ reserved worker (nothing else)
+               │ while it is busy
+               ▼
+               lane HIGH ─┐
+               lane NORMAL┼───────▶ general workers: CRITICAL, HIGH, NORMAL, LOW;
+               lane LOW ──┘         every eighth turn LOW, NORMAL, HIGH
+
+A lane holds mailboxes, not events: one entry for each mailbox that has something to do. Each entry is announced by a
+token in a `SimpleQueue`, whose `put` neither blocks nor takes a lock that Python code holds. There is one general
+worker as long as one gets the work done; when all of them are stuck in handlers, the watch adds another.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from riskbus.bus.mailbox import Mailbox
+from riskbus.events import EventPriority
+
+LEAST_WORKERS = 2
+"""One reserved for CRITICAL and one for everything else."""
+
+_TURN_EVENTS = 64
+"""Events of one mailbox before others of its lane get their turn."""
+
+_SHARE = 8
+"""Every such turn of a general worker begins with the least urgent lane, so that LOW goes on under a storm of HIGH."""
+
+_WATCH_SECONDS = 0.05
+"""How often the watch looks for stuck workers: long enough to cost nothing, short enough for a human's patience."""
+
+_CRITICAL_ONLY = (EventPriority.CRITICAL,)
+_URGENT_FIRST = tuple(EventPriority)
+_LEAST_URGENT_FIRST = (EventPriority.CRITICAL, EventPriority.LOW, EventPriority.NORMAL, EventPriority.HIGH)
+
+
+class Worker:
+    """One thread and what the watch needs to know about it.
+
+    Attributes:
+        busy: Whether it has taken a token and not finished with it.
+        handled: Events it has handled, so that the watch can tell slow from stuck.
+    """
+
+    def __init__(self, name: str, run: Callable[["Worker"], None], tokens: SimpleQueue[bool]) -> None:
+        self.busy = False
+        self.handled = 0
+        self.turns = 0
+        self.tokens = tokens
+        self.thread = threading.Thread(target=run, args=(self,), name=name, daemon=True)
+        self.thread.start()
+
+
+class Workers:
+    """Serves the mailboxes of synchronous handlers.
+
+    Thread-safety: every method from any thread; `schedule` from a signal handler too.
+
+    Args:
+        max_workers: Most threads that run handlers, the reserved one included; at least `LEAST_WORKERS`.
+        serve: Handles one event of a mailbox; False when there was none. Must not raise.
+    """
+
+    def __init__(self, max_workers: int, serve: Callable[[Mailbox], bool]) -> None:
+        self._serve = serve
+        self._max_workers = max_workers
+        self._lanes: tuple[deque[Mailbox], ...] = tuple(deque() for _ in EventPriority)
+        self._critical_tokens: SimpleQueue[bool] = SimpleQueue()
+        self._general_tokens: SimpleQueue[bool] = SimpleQueue()
+        self._help_wanted = threading.Event()
+        self._stopping = False
+        self._reserved = Worker("riskbus-critical", self._run_reserved, self._critical_tokens)
+        self._general: list[Worker] = []
+        self._add_general_worker()
+        self._watch = threading.Thread(target=self._run_watch, name="riskbus-watch", daemon=True)
+        self._watch.start()
+
+    def schedule(self, mailbox: Mailbox) -> None:
+        """Have a claimed mailbox served. Neither blocks nor fails."""
+        self._lanes[mailbox.priority].append(mailbox)
+        if mailbox.priority is not EventPriority.CRITICAL:
+            self._general_tokens.put(True)
+            return
+        self._critical_tokens.put(True)
+        if self._reserved.busy:
+            self._ask_general_workers()
+
+    def stop(self) -> None:
+        """Let every worker end after the handler it is in. Does not wait."""
+        self._stopping = True
+        self._help_wanted.set()
+        self._critical_tokens.put(False)
+        for _ in range(self._max_workers):
+            self._general_tokens.put(False)
+
+    @property
+    def threads(self) -> tuple[threading.Thread, ...]:
+        """The threads that run handlers."""
+        return (self._reserved.thread, *(worker.thread for worker in self._general))
+
+    def _ask_general_workers(self) -> None:
+        self._general_tokens.put(True)
+        if all(worker.busy for worker in self._general):
+            self._help_wanted.set()
+
+    def _run_reserved(self, worker: Worker) -> None:
+        while worker.tokens.get():
+            worker.busy = True  # before the lane is looked at: who schedules after this look sees it
+            mailbox = _pop(self._lanes, _CRITICAL_ONLY)
+            if self._lanes[EventPriority.CRITICAL]:
+                self._ask_general_workers()
+            if mailbox is not None:
+                self._take_turn(worker, mailbox)
+            worker.busy = False
+
+    def _run_general(self, worker: Worker) -> None:
+        while worker.tokens.get():
+            worker.busy = True
+            worker.turns += 1
+            mailbox = _pop(self._lanes, _URGENT_FIRST if worker.turns % _SHARE else _LEAST_URGENT_FIRST)
+            if mailbox is not None:
+                self._take_turn(worker, mailbox)
+            worker.busy = False
+
+    def _take_turn(self, worker: Worker, mailbox: Mailbox) -> None:
+        """Serve a mailbox until it is empty, had its share, or something more urgent waits."""
+        more_urgent = self._lanes[: mailbox.priority]
+        mailbox.served_by = threading.get_ident()
+        for _ in range(_TURN_EVENTS):
+            if not self._serve(mailbox):
+                break
+            worker.handled += 1
+            if any(more_urgent):
+                break
+        mailbox.served_by = 0
+        if mailbox.release():
+            self.schedule(mailbox)
+
+    def _add_general_worker(self) -> None:
+        name = f"riskbus-worker-{len(self._general) + 1}"
+        self._general.append(Worker(name, self._run_general, self._general_tokens))
+
+    def _run_watch(self) -> None:
+        seen: list[int] = []
+        while not self._stopping:
+            asked = self._help_wanted.wait(_WATCH_SECONDS)
+            self._help_wanted.clear()
+            handled = [worker.handled for worker in self._general]
+            stuck = asked or handled == seen
+            seen = handled
+            if stuck and self._all_busy_with_work_waiting() and not self._stopping:
+                self._add_general_worker()
+
+    def _all_busy_with_work_waiting(self) -> bool:
+        return (
+            len(self._general) + 1 < self._max_workers
+            and any(self._lanes)
+            and all(worker.busy for worker in self._general)
+        )
+
+
+def _pop(lanes: tuple[deque[Mailbox], ...], order: tuple[EventPriority, ...]) -> Mailbox | None:
+    for priority in order:
+        try:
+            return lanes[priority].popleft()
+        except IndexError:
+            continue
+    return None

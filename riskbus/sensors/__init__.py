@@ -1,0 +1,10 @@
+"""Calculations that turn market and order data into risk verdicts.
+
+Only pure calculation may live here: a sensor is fed with observations, takes the time from the clock it was given,
+and answers with a frozen verdict. It publishes nothing, starts no thread and reads no file, so the same sensor runs in
+production, in a back-test and in a unit test. What to do about a verdict is the caller's decision.
+"""
+
+from riskbus.sensors.feed_staleness import FeedStaleness, FeedStalenessCalculator
+
+__all__ = ["FeedStaleness", "FeedStalenessCalculator"]
