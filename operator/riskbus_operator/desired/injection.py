@@ -1,0 +1,94 @@
+"""The part of a pod template that the operator owns: environment, mount and volume of the audit log."""
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from riskbus_operator.api.policy import RiskAuditPolicy
+from riskbus_operator.api.spec import AccessMode
+
+from .claim import claim_name
+from .environment import environment
+from .names import Object
+
+VOLUME_NAME = "risk-audit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerPart:
+    """What one container gets."""
+
+    env: tuple[Object, ...]
+    mounts: tuple[Object, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Injection:
+    """What a workload's pod template gets.
+
+    Attributes:
+        containers: By container's name; only containers that the template has.
+        volumes: Entries for the pod's volumes.
+    """
+
+    containers: Mapping[str, ContainerPart] = field(default_factory=dict)
+    volumes: tuple[Object, ...] = ()
+
+
+def audit_directory(policy: RiskAuditPolicy) -> str:
+    """Where the volume is mounted: the directory of the log."""
+    return posixpath.dirname(policy.spec.audit.log_path)
+
+
+def several_writers(policy: RiskAuditPolicy) -> bool:
+    """Whether the claim can be held by several pods at once, on any node."""
+    return AccessMode.READ_WRITE_MANY in policy.spec.volume.access_modes
+
+
+def per_pod_directory(policy: RiskAuditPolicy) -> bool:
+    """Whether each pod gets a directory of its own.
+
+    Unset, it follows the access modes: one writer goes on in the directory of the pod before it.
+    """
+    chosen = policy.spec.injection.per_pod_directory
+    return several_writers(policy) if chosen is None else chosen
+
+
+def injection(policy: RiskAuditPolicy, *, workload: str, containers: tuple[str, ...]) -> Injection:
+    """Everything that the policy wants in the pod template of the workload, for these containers."""
+    mount: Object = {"name": VOLUME_NAME, "mountPath": audit_directory(policy)}
+    if per_pod_directory(policy):
+        mount["subPathExpr"] = "$(POD_NAME)"
+    return Injection(
+        containers={
+            name: ContainerPart(env=tuple(environment(policy, name)), mounts=(dict(mount),)) for name in containers
+        },
+        volumes=({"name": VOLUME_NAME, "persistentVolumeClaim": {"claimName": claim_name(workload)}},),
+    )
+
+
+def template_spec(wanted: Injection) -> Object:
+    """The injection as the `spec` of a workload; empty if nothing is injected."""
+    containers = [
+        {"name": name} | _without_empty({"env": list(part.env), "volumeMounts": list(part.mounts)})
+        for name, part in wanted.containers.items()
+        if part.env or part.mounts
+    ]
+    pod = _without_empty({"containers": containers, "volumes": list(wanted.volumes)})
+    return {"template": {"spec": pod}} if pod else {}
+
+
+def _without_empty(fields: dict[str, list[Object]]) -> Object:
+    return {name: value for name, value in fields.items() if value}
+
+
+def workload_patch(*, kind: str, namespace: str, name: str, uid: str, wanted: Injection) -> Object:
+    """The one merged apply for a workload; with an empty injection it takes everything of the operator's out.
+
+    The uid is a precondition: without it, server-side apply would create a workload that was deleted meanwhile.
+    """
+    metadata = {"name": name, "namespace": namespace} | ({"uid": uid} if uid else {})
+    patch: Object = {"apiVersion": "apps/v1", "kind": kind, "metadata": metadata}
+    if spec := template_spec(wanted):
+        patch["spec"] = spec
+    return patch
