@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+import orjson
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
@@ -88,9 +89,15 @@ class Model(BaseModel):
             InvalidObjectError: The object does not fit; its text says where, and what to write instead.
         """
         try:
-            return cls.model_validate(obj, extra="forbid" if strict else "ignore", by_alias=True, by_name=False)
+            # By way of JSON, since only there "strict" means what the API server does: "yes" is no boolean.
+            text = orjson.dumps(obj)
+            return cls.model_validate_json(
+                text, strict=True, extra="forbid" if strict else "ignore", by_alias=True, by_name=False
+            )
         except ValidationError as error:
             raise InvalidObjectError(cls.__name__, [_problem(at) for at in error.errors()]) from None
+        except orjson.JSONEncodeError as error:
+            raise InvalidObjectError(cls.__name__, [f"no JSON object: {error}"]) from None
 
     def to_api(self) -> dict[str, Any]:
         """The object as JSON types with the API's field names, without what is unset."""
@@ -99,5 +106,5 @@ class Model(BaseModel):
 
 def _problem(error: ErrorDetails) -> str:
     """One line for one of pydantic's errors, in the words of the API server where pydantic's are its own."""
-    where = ".".join(map(str, error["loc"])) or "."
-    return f"{where}: {_API_WORDS.get(error['type'], error['msg'])}"
+    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error["loc"]).removeprefix(".")
+    return f"{where or '.'}: {_API_WORDS.get(error['type'], error['msg'])}"
