@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Literal
 
 from riskbus_operator.api.conditions import Condition, ConditionType
-from riskbus_operator.api.report import Verdict
 
 from .actions import ACCESS, ALERTS
 from .facts import Facts
@@ -44,13 +43,12 @@ def conditions(facts: Facts) -> tuple[Condition, ...]:
     return tuple(_condition(kind, answer, generation, facts.state.now) for kind, answer in answers.items())
 
 
-def unreadable(problem: str, *, generation: int, now: datetime) -> tuple[Condition, ...]:
-    """The conditions of a policy that does not fit the API; an older CRD may have let it in."""
-    message = f"the policy does not fit the API, and everything is left as it is: {problem}"
+def halted(reason: str, message: str, *, generation: int, now: datetime) -> tuple[Condition, ...]:
+    """The conditions of a policy for which nothing can be done, and nothing more be said."""
     answers = {
-        ConditionType.READY: _no("InvalidSpec", message),
-        ConditionType.RECONCILING: _no("InvalidSpec", "nothing is done until the policy is corrected"),
-        ConditionType.STALLED: Answer(status="True", reason="InvalidSpec", message=message),
+        ConditionType.READY: _no(reason, message),
+        ConditionType.RECONCILING: _no(reason, "nothing is done until this is put right"),
+        ConditionType.STALLED: _yes(reason, message),
     }
     return tuple(_condition(kind, answer, generation, now) for kind, answer in answers.items())
 

@@ -10,7 +10,7 @@ from riskbus_operator.api.policy import MAX_FAILURES, Failure, PolicyStatus, Vol
 from riskbus_operator.desired.names import Object
 
 from .actions import Outcome, PolicyPlan, WorkloadPlan
-from .conditions import conditions, unreadable
+from .conditions import conditions, halted
 from .facts import Facts
 from .pods import health
 from .state import State
@@ -27,16 +27,13 @@ def status(plan: PolicyPlan, state: State, outcomes: Mapping[str, Outcome]) -> P
         state: What it was planned from.
         outcomes: What came of each chain that was carried out, by its subject.
     """
-    before = _conditions_before(plan.obj)
-    generation = plan.obj["metadata"].get("generation", 0)
     if plan.policy is None:
-        now_said = unreadable(plan.problem, generation=generation, now=state.now)
-        return PolicyStatus(observed_generation=generation, conditions=merged(before, now_said))
+        return halted_status(plan, state.now, "InvalidSpec", f"{plan.problem}; everything is left as it is")
     pods = health(plan.policy, [item.key for item in plan.governed], state)
     facts = Facts(plan=plan, state=state, outcomes=outcomes, policy=plan.policy, health=pods)
     return PolicyStatus(
-        observed_generation=generation,
-        conditions=merged(before, conditions(facts)),
+        observed_generation=plan.obj["metadata"].get("generation", 0),
+        conditions=merged(_conditions_before(plan.obj), conditions(facts)),
         workloads=_workload_counts(facts),
         pods=pods.counts(),
         volumes=tuple(_volumes(facts))[:_MAX_VOLUMES],
@@ -55,11 +52,10 @@ def status_object(plan: PolicyPlan, wanted: PolicyStatus) -> Object:
     }
 
 
-def refused_status(plan: PolicyPlan, problem: str, now: datetime) -> PolicyStatus:
-    """What is shown where the API server refuses the whole status: that it did, and why."""
+def halted_status(plan: PolicyPlan, now: datetime, reason: str, message: str) -> PolicyStatus:
+    """The status of a policy of which nothing more can be said than that, and why."""
     generation = plan.obj["metadata"].get("generation", 0)
-    message = f"the API server refused the status ({problem}): the CRDs may be older than the operator; upgrade them"
-    said = unreadable(message, generation=generation, now=now)
+    said = halted(reason, message, generation=generation, now=now)
     return PolicyStatus(observed_generation=generation, conditions=merged(_conditions_before(plan.obj), said))
 
 
