@@ -58,16 +58,15 @@ def run(options: Namespace) -> int:
     """Verify and say the result; returns the exit code.
 
     Raises:
-        SettingsError: DIR is not a directory.
+        SettingsError: DIR is not a directory, or an anchor's file cannot be read.
         FormatError: an anchor's file holds none.
-        OSError: an anchor's file cannot be read.
     """
     directory: Path = options.directory
     if not directory.is_dir():
         raise SettingsError(f"{directory} is not a directory; give the directory that holds the audit log's segments")
     anchors: list[Anchor] = []
     for file in options.anchor:
-        anchors += parse_anchors(file.read_bytes(), str(file))
+        anchors += parse_anchors(_read(file), str(file))
     try:
         with ProgressBar("verifying", total_size(directory)) as bar:
             report = verify_tree(directory, anchors, bar.advance)
@@ -81,6 +80,13 @@ def run(options: Namespace) -> int:
     else:
         sys.stdout.write("\n".join([*as_text(report, directory, code, anchored=bool(anchors)), ""]))
     return code
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"the anchor {file} cannot be read: {error.strerror}") from None
 
 
 def as_document(report: VolumeReport, code: int) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def timestamp(timestamp_ns: int) -> str:
 
 
 def encode_event(seq: int, event: RiskEvent) -> bytes:
-    """Return the record of an event. Never raises, whatever the event holds.
+    """Return the record of an event. Raises no Exception, whatever the event holds.
 
     What JSON does not know becomes its text; a payload that is too long becomes its size and hash.
     """
@@ -71,7 +71,9 @@ def encode_event(seq: int, event: RiskEvent) -> bytes:
             },
             _as_json,
         )
-    except Exception:  # noqa: BLE001 -- whatever a foreign object raises, the record stays
+    except Exception as error:  # noqa: BLE001 -- whatever a foreign object raises, the record stays
+        if error.__cause__ is not None and not isinstance(error.__cause__, Exception):
+            raise error.__cause__ from None  # orjson wraps even a KeyboardInterrupt that came in _as_json
         record = _encode_carefully(seq, event)
     return record if len(record) <= MAX_RECORD_BYTES else _encode_shortened(seq, record)
 

@@ -1,10 +1,12 @@
 """Standard output that never blocks anyone: emergency copies and anchors."""
 
+import atexit
 import os
 import select
 import socket
 import stat
 from contextlib import suppress
+from weakref import WeakSet
 
 from riskbus.runtime.courier import Courier
 
@@ -25,6 +27,7 @@ class Output:
         self._courier = Courier("riskbus-output")
         self._descriptor = -1
         self.dropped = 0
+        _all.add(self)
 
     def write(self, line: bytes) -> None:
         """Queue a line of at most 4,096 bytes, with its line feed. Never blocks."""
@@ -67,3 +70,15 @@ def _open_stdout() -> int:
         with suppress(OSError):  # not permitted where the pipe belongs to another user
             return os.open(f"/proc/self/fd/{_STDOUT}", flags)
     return os.dup(_STDOUT)  # a file: its position must stay shared with every other writer
+
+
+_EXIT_TIMEOUT = 1.0  # seconds that lines which were queued last get when the process ends
+_all: WeakSet[Output] = WeakSet()
+
+
+def _finish_all() -> None:
+    for output in list(_all):
+        output.finish(_EXIT_TIMEOUT)
+
+
+atexit.register(_finish_all)

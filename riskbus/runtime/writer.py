@@ -195,7 +195,6 @@ class Writer:
             self._staging.put((hole, encode_control(hole, "AUDIT_GAP", payload, uuid7(time), time), CONTROL))
 
     def _seal(self) -> None:
-        self._journal.push()  # durability `os` has not synced yet
         checkpoint = self._sealer.seal()
         self._metrics.checkpoints += 1
         self._metrics.checkpoint_size = checkpoint.size
@@ -207,6 +206,7 @@ class Writer:
     def _do_chores(self) -> None:
         now = monotonic()
         self._chores_at = now + _CHORES
+        self._journal.push()  # durability `os` syncs only here
         if not self._journal.failing:
             self._inspect()
             self._declare_gaps()

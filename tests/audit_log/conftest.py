@@ -1,0 +1,83 @@
+"""A real log in a temporary directory, and ways to read back what it wrote."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from riskbus.events import EventPriority, EventType, RiskEvent
+from riskbus.format.names import parse_segment_name
+from riskbus.runtime import AuditLog
+from riskbus.settings import AuditSettings
+from riskbus.store.verification import VolumeReport, verify_tree
+
+Records = list[dict[str, Any]]
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    """A registry of the test's own."""
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the log goes."""
+    return tmp_path / "audit" / "risk_audit.jsonl"
+
+
+@pytest.fixture
+def open_log(path: Path, registry: CollectorRegistry) -> Iterator[Callable[..., AuditLog]]:
+    """Open a log with these settings; it is closed at the end."""
+    opened: list[AuditLog] = []
+
+    def open_one(**settings: Any) -> AuditLog:
+        hook = settings.pop("on_checkpoint", None)
+        where = settings.pop("path", path)
+        log = AuditLog(settings=AuditSettings(path=where, **settings), registry=registry, on_checkpoint=hook)
+        opened.append(log)
+        return log
+
+    yield open_one
+    for log in opened:
+        log.close(timeout=1)
+
+
+@pytest.fixture
+def event() -> Callable[..., RiskEvent]:
+    """Make an event; the arguments become its data."""
+
+    def make(priority: EventPriority = EventPriority.NORMAL, **data: Any) -> RiskEvent:
+        return RiskEvent(EventType.LIMIT_BREACH, priority, "PositionLimits", data=data, metadata={"desk": "intraday"})
+
+    return make
+
+
+@pytest.fixture
+def read(path: Path) -> Callable[[], Records]:
+    """Read every record of every segment, in the order of the segments' names."""
+
+    def records() -> Records:
+        segments = sorted(file for file in path.parent.iterdir() if parse_segment_name(file.name))
+        return [json.loads(line) for file in segments for line in file.read_bytes().splitlines()]
+
+    return records
+
+
+@pytest.fixture
+def events(read: Callable[[], Records]) -> Callable[[], Records]:
+    """Read every record that is not the log's own."""
+
+    def records() -> Records:
+        return [record for record in read() if not record["event_type"].startswith("AUDIT_")]
+
+    return records
+
+
+@pytest.fixture
+def verify(path: Path) -> Callable[[], VolumeReport]:
+    """Verify the directory."""
+    return lambda: verify_tree(path.parent, [], lambda _: None)

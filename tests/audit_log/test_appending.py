@@ -1,0 +1,236 @@
+"""What append promises its caller: a receipt, at once, whatever the event holds."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from riskbus.events import EventPriority, RiskEvent
+from riskbus.format.record import FIELDS
+from riskbus.runtime import AuditLog
+from riskbus.store.verification import VolumeReport
+
+Open = Callable[..., AuditLog]
+Event = Callable[..., RiskEvent]
+Read = Callable[[], list[dict[str, Any]]]
+
+
+def test_an_event_becomes_one_line_of_nine_fields_and_the_hash(open_log: Open, event: Event, events: Read) -> None:
+    """Auditors' tools read these names in this order."""
+    happened = event(EventPriority.HIGH, limit=3000)
+    assert open_log().append(happened).wait_durable(5)
+    (record,) = events()
+    assert tuple(record) == (*FIELDS, "hash")
+    assert record["event_id"] == happened.event_id
+    assert record["event_type"] == "LIMIT_BREACH"
+    assert record["priority"] == "HIGH"
+    assert record["source"] == "PositionLimits"
+    assert record["data"] == {"limit": 3000}
+    assert record["metadata"] == {"desk": "intraday"}
+    assert record["timestamp_ns"] == happened.timestamp_ns
+
+
+def test_an_incarnation_begins_with_open_and_ends_with_close_and_a_checkpoint(
+    open_log: Open, event: Event, read: Read, verify: Callable[[], VolumeReport]
+) -> None:
+    """A log that ended in order can be told from one that was cut off."""
+    log = open_log()
+    log.append(event())
+    assert log.close() == ()
+    kinds = [record["event_type"] for record in read()]
+    assert kinds[0] == "AUDIT_OPEN"
+    assert kinds[-2:] == ["AUDIT_CLOSE", "AUDIT_CHECKPOINT"]
+    assert [record["seq"] for record in read()] == list(range(len(kinds)))
+    assert verify().worst is None
+
+
+def test_the_receipt_names_the_record(open_log: Open, event: Event, events: Read) -> None:
+    """A caller can point an auditor to the very line."""
+    log = open_log()
+    receipts = [log.append(event(number=number)) for number in range(20)]
+    assert receipts[-1].wait_durable(5)
+    assert all(receipt.durable for receipt in receipts)
+    assert {record["seq"]: record["data"]["number"] for record in events()} == {
+        receipt.seq: number for number, receipt in enumerate(receipts)
+    }
+
+
+@pytest.mark.parametrize("durability", ["os", "group", "sync"])
+def test_every_durability_ends_with_a_durable_record(open_log: Open, event: Event, durability: str) -> None:
+    """The settings differ in when, never in whether."""
+    assert open_log(durability=durability).append(event()).wait_durable(5)
+
+
+def test_a_receipt_can_be_awaited_while_the_loop_goes_on(open_log: Open, event: Event) -> None:
+    """Asynchronous traders must not stall on the disk."""
+    log = open_log()
+
+    async def trade() -> bool:
+        turned = asyncio.Event()
+        asyncio.get_running_loop().call_soon(turned.set)
+        durable = await log.append(event())
+        await turned.wait()
+        return durable
+
+    assert asyncio.run(trade())
+
+
+def test_a_receipt_that_never_settles_times_out(open_log: Open, event: Event, tmp_path: Path) -> None:
+    """Waiting is bounded, and False means not durable."""
+    (tmp_path / "file").touch()
+    log = open_log(path=tmp_path / "file" / "risk_audit.jsonl")
+    receipt = log.append(event())
+    assert not receipt.wait_durable(0.05)
+    assert not receipt.durable
+
+
+def test_threads_write_every_record_once_and_each_in_its_order(open_log: Open, event: Event, events: Read) -> None:
+    """Eight publishers at once lose, repeat and reorder nothing."""
+    log = open_log()
+
+    def publish(thread: int) -> None:
+        for number in range(500):
+            log.append(event(thread=thread, number=number))
+
+    threads = [threading.Thread(target=publish, args=[thread]) for thread in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert log.flush(10)
+    seen: dict[int, list[int]] = {}
+    for record in events():
+        seen.setdefault(record["data"]["thread"], []).append(record["data"]["number"])
+    assert seen == {thread: list(range(500)) for thread in range(8)}
+
+
+def test_a_signal_handler_may_append_at_any_moment(open_log: Open, event: Event, events: Read) -> None:
+    """Kill switches are often signals, and they interrupt append itself."""
+    log = open_log()
+    handled = 0
+
+    def handle(*_: object) -> None:
+        nonlocal handled
+        handled += 1
+        log.append(event(EventPriority.CRITICAL, origin="signal"))
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    try:
+        published = 0
+        while handled < 50:
+            log.append(event(origin="loop"))
+            published += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert log.flush(10)
+    origins = [record["data"]["origin"] for record in events()]
+    assert origins.count("signal") == handled
+    assert origins.count("loop") == published
+
+
+class InterruptedOnce:
+    """An object whose text cannot be made the first time: the user pressed Ctrl-C."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
+
+    def __repr__(self) -> str:
+        if not self.interrupted:
+            self.interrupted = True
+            raise KeyboardInterrupt
+        return "<the object>"
+
+
+def test_an_interrupted_append_leaves_no_hole(open_log: Open, event: Event, events: Read) -> None:
+    """A number that was claimed is always used, or everything after it would wait."""
+    log = open_log()
+    with pytest.raises(KeyboardInterrupt):
+        log.append(event(thing=InterruptedOnce()))
+    assert log.append(event(thing="next")).wait_durable(5)
+    assert [record["data"]["thing"] for record in events()] == ["<the object>", "next"]
+
+
+class Hostile:
+    """An object whose text cannot be made at all."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+def test_what_json_does_not_know_is_recorded_as_text(open_log: Open, event: Event, events: Read) -> None:
+    """The decision is evidence even if its payload was careless."""
+    log = open_log()
+    cyclic: dict[str, Any] = {"a": 1}
+    cyclic["self"] = cyclic
+    log.append(event(price=Decimal("1.10"), venues={"XETR"}, thing=Hostile()))
+    log.append(event(huge=1 << 70, keys={1: "one"}, surrogate="\ud800"))
+    log.append(event(cyclic=cyclic))
+    assert log.flush(5)
+    first, second, third = (record["data"] for record in events())
+    assert first == {"price": "1.10", "venues": ["XETR"], "thing": "<Hostile: repr() raised RuntimeError>"}
+    assert second == {"huge": str(1 << 70), "keys": {"1": "one"}, "surrogate": "\\ud800"}
+    assert third["cyclic"]["a"] == 1
+
+
+def test_a_payload_that_is_too_large_is_replaced_by_size_and_hash(open_log: Open, event: Event, events: Read) -> None:
+    """One careless event must not fill the volume, and its record must not vanish."""
+    log = open_log()
+    log.append(event(book="x" * 100_000))
+    assert log.flush(5)
+    (record,) = events()
+    assert record["data"]["audit_omitted"] == "too large"
+    assert record["data"]["bytes"] == len(json.dumps({"book": "x" * 100_000}, separators=(",", ":")))
+    assert record["metadata"] == {"desk": "intraday"}
+
+
+def test_after_close_an_event_goes_to_the_emergency_stream(path: Path) -> None:
+    """Shutdown order must not lose a kill switch without a trace."""
+    program = f"""
+from riskbus.events import EventPriority, EventType, RiskEvent
+from riskbus.runtime import AuditLog
+log = AuditLog({str(path)!r})
+log.close()
+receipt = log.append(RiskEvent(EventType.KILL_SWITCH, EventPriority.CRITICAL, "test", {{"late": True}}))
+assert (receipt.seq, receipt.durable, receipt.wait_durable(1), log.status().lost_events) == (-1, False, False, 1)
+log.close()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], check=True, timeout=60, stdout=subprocess.PIPE, text=True)
+    (line,) = (line for line in ended.stdout.splitlines() if line.startswith("AUDIT_EMERGENCY "))
+    assert json.loads(json.loads(line.removeprefix("AUDIT_EMERGENCY "))["record"])["data"] == {"late": True}
+
+
+def test_close_returns_what_is_not_durable(open_log: Open, event: Event, tmp_path: Path) -> None:
+    """The caller can still put it somewhere else."""
+    (tmp_path / "file").touch()
+    log = open_log(path=tmp_path / "file" / "risk_audit.jsonl")
+    log.append(event(number=1))
+    log.append(event(number=2))
+    left = [json.loads(record) for record in log.close(timeout=0.3)]
+    assert [record["data"] for record in left if record["event_type"] == "LIMIT_BREACH"] == [
+        {"number": 1},
+        {"number": 2},
+    ]
+    assert log.close() == log.close()
+
+
+def test_a_process_that_ends_without_close_flushes(path: Path, events: Read) -> None:
+    """Programs forget; the interpreter's exit does not."""
+    program = f"""
+from riskbus.events import EventPriority, EventType, RiskEvent
+from riskbus.runtime import AuditLog
+log = AuditLog({str(path)!r})
+for number in range(1000):
+    log.append(RiskEvent(EventType.THROTTLE, EventPriority.LOW, "test", {{"number": number}}))
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, stdout=subprocess.DEVNULL)
+    assert [record["data"]["number"] for record in events()] == list(range(1000))
