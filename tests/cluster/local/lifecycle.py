@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from tests.cluster.local import cleanup, config, images, processes
 from tests.cluster.local.build import HELM, STORAGE, build, kubernetes_module
@@ -115,7 +116,8 @@ def _start_namespaces(directory: ClusterDirectory, binaries: Binaries, namespace
     with locked(cache()):  # two clusters that start at once would choose the same number
         node = Node(directory, _free_index(), binaries)
         _write_files(node, namespace)
-        unshare = ["unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"]
+        # It is nobody's child here: whoever starts a cluster need not wait for its end.
+        unshare = ["setsid", "--fork", "unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"]
         init = ["-m", "tests.cluster.local.init", str(directory.root), str(node.index)]
         init += [str(binaries.kubernetes), str(binaries.storage)]
         with (directory.logs / "init.log").open("wb") as log:
@@ -126,11 +128,11 @@ def _start_namespaces(directory: ClusterDirectory, binaries: Binaries, namespace
                 stderr=log,
                 cwd=REPOSITORY,
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-                start_new_session=True,
             )
         assert process.stdin is not None  # it was asked for
         with process.stdin as stdin:
-            _connect(node, _wait_for_init(directory, process).pid)
+            process.wait()
+            _connect(node, _wait_for_init(directory, stdin).pid)
             stdin.write(b"connected\n")
     return node
 
@@ -149,13 +151,19 @@ def _write_files(node: Node, namespace: str) -> None:
     images.pause_archive(node.binaries.kubernetes / "pause", directory.state / "pause.tar", config.PAUSE_IMAGE)
 
 
-def _wait_for_init(directory: ClusterDirectory, process: subprocess.Popen[bytes]) -> processes.Init:
+def _wait_for_init(directory: ClusterDirectory, stdin: IO[bytes]) -> processes.Init:
     deadline = time.monotonic() + _LIMIT_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
+    while _has_reader(stdin) and time.monotonic() < deadline:
         if init := processes.find(directory.root):
             return init
         time.sleep(_POLL_SECONDS / 10)
     raise LocalClusterError(f"the cluster's namespaces could not be made: {_last_line(directory, 'init')}")
+
+
+def _has_reader(pipe: IO[bytes]) -> bool:
+    poller = select.poll()
+    poller.register(pipe, 0)
+    return not poller.poll(0)
 
 
 def _connect(node: Node, init_pid: int) -> None:

@@ -1,0 +1,84 @@
+"""Fixtures of the tests that need a cluster: the cluster itself, and a namespace for each test.
+
+Environment: KUBECONFIG names a cluster of the user's own (DEMO_STORAGE_CLASS a storage class of it); otherwise a local
+one of version K8S is built and started in TEST_CLUSTER_DIR, and stays up afterwards if KEEP_CLUSTER is set.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cluster.handle import Cluster
+from tests.cluster.local import lifecycle, versions
+from tests.cluster.local.paths import REPOSITORY, ClusterDirectory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+_LIMIT_SECONDS = 300
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is in this folder; its time limit does not count the first build of the cluster, of several minutes."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker("cluster")
+            item.add_marker(pytest.mark.timeout(_LIMIT_SECONDS, func_only=True), append=False)
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A running cluster with the project's CRDs and prometheus-operator's."""
+    if given := os.environ.get("KUBECONFIG"):
+        running = Cluster(Path(given), os.environ.get("DEMO_STORAGE_CLASS", "standard"))
+        _install_definitions(running)
+        yield running
+        return
+    require_root()
+    version = versions.kubernetes(os.environ.get("K8S") or versions.DEFAULT)
+    chosen = os.environ.get("TEST_CLUSTER_DIR") or REPOSITORY / ".cluster" / f"test-{version.minor}"
+    directory = ClusterDirectory(Path(chosen).resolve())
+    with _shown(request.config):  # what takes minutes the first time
+        lifecycle.up(directory, version)
+    running = Cluster(directory.kubeconfig, "fast-ssd", directory)
+    _install_definitions(running)
+    yield running
+    if not os.environ.get("KEEP_CLUSTER"):
+        lifecycle.down(directory)
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace of the test's own, in which pods can start."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    cluster.kubectl("create", "namespace", name)
+    # The API server refuses pods until a controller has made it.
+    cluster.kubectl("wait", "--namespace", name, "--for=create", "serviceaccount/default", "--timeout=60s")
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def require_root() -> None:
+    """Skip where the local cluster cannot start; continuous integration must not skip."""
+    if os.geteuid() != 0:
+        say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        say("needs a cluster: run as root to start the local one, or set KUBECONFIG to a cluster that tests may use")
+
+
+def _install_definitions(cluster: Cluster) -> None:
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(REPOSITORY / "crds"))
+    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+
+
+def _shown(config: pytest.Config) -> AbstractContextManager[Any]:
+    """Let what is printed through to the terminal."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    return capture.global_and_fixture_disabled() if capture else nullcontext()
