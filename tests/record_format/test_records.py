@@ -1,0 +1,165 @@
+"""Records and lines: one spelling, every byte covered."""
+
+import json
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from riskbus.errors import FormatError, InvalidEventError
+from riskbus.events import EventPriority, EventType, RiskEvent
+from riskbus.format.record import (
+    FIELDS,
+    MAX_RECORD_BYTES,
+    decode,
+    encode_event,
+    from_line,
+    leaf_hash,
+    renumber,
+    timestamp,
+    to_line,
+)
+
+MOMENT = 1_768_487_425_123_456_789
+
+
+def _event(**changes: Any) -> RiskEvent:
+    fields: dict[str, Any] = {
+        "event_type": EventType.KILL_SWITCH,
+        "priority": EventPriority.CRITICAL,
+        "source": "FeedStalenessCalculator",
+        "data": {"max_staleness_ms": 5000},
+        "metadata": {"rule_triggered": "feed_staleness_limit"},
+        "event_id": "019bc1e3-5d63-7000-8000-000000000000",
+        "timestamp_ns": MOMENT,
+    }
+    return RiskEvent(**(fields | changes))
+
+
+def test_the_bytes_of_a_record_are_exactly_these() -> None:
+    """The format is a contract; a change of a single byte needs a new version."""
+    assert encode_event(41, _event()) == (
+        b'{"seq":41,"ts":"2026-01-15T14:30:25.123Z","event_id":"019bc1e3-5d63-7000-8000-000000000000",'
+        b'"event_type":"KILL_SWITCH","priority":"CRITICAL","source":"FeedStalenessCalculator",'
+        b'"data":{"max_staleness_ms":5000},"metadata":{"rule_triggered":"feed_staleness_limit"},'
+        b'"timestamp_ns":1768487425123456789}'
+    )
+
+
+def test_the_hash_covers_the_line_without_the_hash() -> None:
+    """Worked out here by hand, from the words of the specification."""
+    record = encode_event(41, _event())
+    line = to_line(record, leaf_hash(record))
+    before, _, rest = line.partition(b',"hash":"')
+    assert rest.endswith(b'"}\n')
+    assert leaf_hash(record) == sha256(b"\x00" + before + b"}").digest()
+    assert from_line(line) == (record, leaf_hash(record))
+    assert tuple(json.loads(line)) == (*FIELDS, "hash")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.just(object()),
+    lambda children: st.lists(children) | st.dictionaries(st.text() | st.integers() | st.none(), children),
+)
+
+
+@given(st.dictionaries(st.text(), json_values), st.integers(0, 2**60), st.text())
+def test_whatever_an_event_holds_becomes_one_good_line(data: dict[str, Any], seq: int, source: str) -> None:
+    """No payload can break the log's format."""
+    record = encode_event(seq, _event(data=data, source=source))
+    line = to_line(record, leaf_hash(record))
+    assert line.count(b"\n") == 1
+    assert from_line(line)[0] == record
+    assert decode(record)["seq"] == seq
+
+
+@pytest.mark.parametrize("field", ["data", "metadata", "source", "event_id"])
+def test_no_record_is_longer_than_the_limit(field: str) -> None:
+    """What is too long keeps its size and hash, and the rest of the record."""
+    long: Any = "x" * (MAX_RECORD_BYTES + 1)
+    record = encode_event(7, _event(**{field: {"book": long} if field in {"data", "metadata"} else long}))
+    assert len(record) <= MAX_RECORD_BYTES
+    fields = decode(record)
+    assert fields["event_type"] == "KILL_SWITCH"
+    if field in {"data", "metadata"}:
+        payload = json.dumps({"book": long}, separators=(",", ":")).encode()
+        assert fields[field] == {
+            "audit_omitted": "too large",
+            "bytes": len(payload),
+            "sha256": sha256(payload).hexdigest(),
+        }
+
+
+def test_fields_that_were_broken_after_the_event_was_made_do_not_break_the_record() -> None:
+    """Events are not frozen; a careless assignment must not cost the evidence."""
+    event = _event()
+    event.timestamp_ns = -1
+    event.event_type = 5  # type: ignore[assignment]
+    event.priority = "?"  # type: ignore[assignment]
+    event.source = object()  # type: ignore[assignment]
+    fields = decode(encode_event(0, event))
+    assert fields["event_type"] == "5"
+    assert fields["priority"] == "NORMAL"
+    assert fields["data"] == {"max_staleness_ms": 5000}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"{}",
+        b'{"seq":1,"hash":"short"}',
+        b'{"seq":1}' + b',"hash":"' + b"!" * 44 + b'"}',
+        b'{"seq":1,"hash":"' + b"A" * 42 + b'B="}',  # the spare bits of base64 are not zero
+    ],
+)
+def test_a_line_that_is_no_record_is_refused(line: bytes) -> None:
+    """One spelling only, so that no byte of a line is free."""
+    with pytest.raises(FormatError):
+        from_line(line)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b'"seq":41', b'"seq":041'),
+        (b'"seq":41', b'"seq":"41"'),
+        (b'{"seq":41', b'{ "seq":41'),
+        (b'"source":', b'"origin":'),
+        (b'"priority":"CRITICAL","source":"FeedStalenessCalculator"', b'"source":"F","priority":"CRITICAL"'),
+    ],
+)
+def test_a_record_with_other_fields_is_refused(change: tuple[bytes, bytes]) -> None:
+    """Nine fields in their order, with seq first and plain."""
+    record = encode_event(41, _event())
+    assert change[0] in record
+    with pytest.raises(FormatError):
+        decode(record.replace(*change))
+
+
+def test_a_record_can_get_another_number() -> None:
+    """Everything else stays as it was."""
+    assert renumber(42, encode_event(41, _event())) == encode_event(42, _event())
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_the_readable_time_is_the_exact_time_cut_to_milliseconds(moment: int) -> None:
+    """Never rounded up: an event does not lie in the future."""
+    text = timestamp(moment)
+    assert text.endswith(f".{moment // 1_000_000 % 1000:03d}Z")
+    assert timestamp(moment) == text
+
+
+@pytest.mark.parametrize("name", ["", "kill", "Kill_Switch", "A__B", "_A", "A_", "A B", "A" * 65, "AUDIT_OPEN", 7])
+def test_an_event_type_that_is_no_name_is_refused_when_the_event_is_made(name: Any) -> None:
+    """The mistake shows in the line that made it, not in the log years later."""
+    with pytest.raises(InvalidEventError, match="event_type"):
+        _event(event_type=name)
+
+
+def test_a_priority_that_is_none_is_refused_when_the_event_is_made() -> None:
+    """A plain number would silently choose a lane."""
+    with pytest.raises(InvalidEventError, match="EventPriority"):
+        _event(priority=1)
