@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.cluster.local.node import NAME, POD_NETWORK, SERVICE_NETWORK
+from tests.cluster.local.node import KUBELET, NAME, POD_NETWORK, SERVICE_NETWORK
 
 if TYPE_CHECKING:
     from tests.cluster.local.node import Node
@@ -46,7 +46,7 @@ def storage(node: Node) -> list[Component]:
     """The CSI driver of `go/storage`, and the sidecars that provision and expand volumes with it."""
     socket = "/run/csi/csi.sock"
     driver = [f"--socket={socket}", f"--volumes={node.runtime}/volumes", f"--node={NAME}"]
-    driver.append(f"--registrations={node.runtime}/kubelet/plugins_registry")
+    driver.append(f"--registrations={KUBELET}/plugins_registry")
     shared = [f"--csi-address={socket}", _kubeconfig(node, "storage")]
     provisioner = ["--default-fstype=ext4", "--retry-interval-max=5s", "--kube-api-qps=100", "--kube-api-burst=200"]
     return [
@@ -121,8 +121,8 @@ def _kubelet(node: Node) -> list[str]:
     return [
         f"--config={node.runtime}/kubelet.json",
         _kubeconfig(node, "kubelet"),
-        f"--root-dir={node.runtime}/kubelet",
-        f"--cert-dir={node.runtime}/kubelet/pki",
+        f"--root-dir={KUBELET}",
+        f"--cert-dir={KUBELET}/pki",
         f"--hostname-override={NAME}",
         f"--node-ip={node.address}",
     ]

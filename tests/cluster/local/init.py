@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.cluster.local import components
-from tests.cluster.local.node import CONTAINERD, LIBCNI_RESULTS, Binaries, Node
+from tests.cluster.local.node import CONTAINERD, KUBELET, LIBCNI_RESULTS, Binaries, Node
 from tests.cluster.local.paths import ClusterDirectory
 
 if TYPE_CHECKING:
@@ -105,7 +105,11 @@ def main() -> None:
 def _prepare_mounts(node: Node) -> None:
     """Hide the machine's folders that containerd, CNI and the kubelet would write to."""
     _run("mount", "--make-rprivate", "/")
+    # Containers may then ask to see mounts that come later (mountPropagation).
+    _run("mount", "--make-rshared", "/")
     _run("mount", "-t", "tmpfs", "tmpfs", "/run")
+    Path(KUBELET).mkdir()
+    _run("mount", "--bind", str(node.runtime / "kubelet"), KUBELET)
     _run("mount", "--bind", str(node.runtime / "var-log"), "/var/log")
     for setting, value in _KERNEL_SETTINGS.items():
         substitute = Path("/run/sysctl") / setting

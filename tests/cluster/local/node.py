@@ -12,6 +12,11 @@ POD_NETWORK = "10.244.0.0/24"
 SERVICE_NETWORK = "10.96.0.0/16"
 API_SERVICE = "10.96.0.1"
 CONTAINERD = "/run/containerd/containerd.sock"
+
+# The kubelet's folder as the cluster sees it. Sockets are in it, whose paths may have 107 bytes: too few for many a
+# directory.
+KUBELET = "/run/kubelet"
+
 LARGEST_INDEX = 255
 PREFIX = "riskbus"
 
