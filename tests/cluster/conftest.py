@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cluster.handle import Cluster
-from tests.cluster.local import lifecycle, versions
+from tests.cluster.local import lifecycle, prometheus_operator, versions
 from tests.cluster.local.paths import REPOSITORY, ClusterDirectory
 
 if TYPE_CHECKING:
@@ -66,6 +66,17 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
+@pytest.fixture
+def without_prometheus_operator(cluster: Cluster) -> Iterator[None]:
+    """The cluster without prometheus-operator's definitions, while the test runs."""
+    if not cluster.local:
+        pytest.skip("deletes every PrometheusRule, PodMonitor and ServiceMonitor: on the local cluster only")
+    folder = str(prometheus_operator.definitions())
+    cluster.kubectl("delete", "--filename", folder)
+    yield
+    _apply(cluster, folder)
+
+
 def require_root() -> None:
     """Skip where the local cluster cannot start; continuous integration must not skip."""
     if os.geteuid() != 0:
@@ -74,8 +85,15 @@ def require_root() -> None:
 
 
 def _install_definitions(cluster: Cluster) -> None:
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(REPOSITORY / "crds"))
-    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    """Install the project's definitions; `up` installs those of prometheus-operator in the local cluster."""
+    _apply(cluster, str(REPOSITORY / "crds"))
+    if "monitoring.coreos.com" not in cluster.kubectl("get", "crd", "--output=name"):
+        _apply(cluster, str(prometheus_operator.definitions()))
+
+
+def _apply(cluster: Cluster, folder: str) -> None:
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename", folder)
+    cluster.kubectl("wait", "--for=condition=Established", "--filename", folder, "--timeout=60s")
 
 
 def _shown(config: pytest.Config) -> AbstractContextManager[Any]:

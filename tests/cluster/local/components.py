@@ -20,7 +20,7 @@ class Component:
 
 
 def control_plane(node: Node) -> list[Component]:
-    """etcd and the API server: everything else waits for them."""
+    """What everything else waits for: etcd and the API server."""
     return [_kubernetes(node, "etcd", _etcd(node)), _kubernetes(node, "kube-apiserver", _api_server(node))]
 
 
@@ -38,7 +38,7 @@ def container_runtime(node: Node) -> list[Component]:
 
 
 def node_agents(node: Node) -> list[Component]:
-    """kubelet and kube-proxy."""
+    """What makes it a node: kubelet and kube-proxy."""
     return [_kubernetes(node, "kubelet", _kubelet(node)), _kubernetes(node, "kube-proxy", _proxy(node))]
 
 

@@ -1,7 +1,7 @@
 """The first process of a cluster's own pid, mount and network namespaces. Ending it ends everything in them.
 
-Run by `up` as `unshare ... python -m tests.cluster.local.init DIRECTORY INDEX KUBERNETES STORAGE`. It waits for one line on
-its standard input, which says that the cable is there: when `up` dies before that, this process ends too.
+Run by `up` as `unshare ... python -m tests.cluster.local.init DIRECTORY INDEX KUBERNETES STORAGE`. It waits for one
+line on its standard input, which says that the cable is there: when `up` dies before that, this process ends too.
 """
 
 from __future__ import annotations

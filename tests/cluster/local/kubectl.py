@@ -30,6 +30,6 @@ def kubectl(directory: ClusterDirectory, *arguments: str, stdin: str | None = No
 
 
 def apply(directory: ClusterDirectory, *manifests: Path) -> None:
-    """Apply manifest files on the server side."""
+    """Apply manifest files, or all of a folder, on the server side."""
     files = [f"--filename={path}" for path in manifests]
     kubectl(directory, "apply", "--server-side", "--force-conflicts", *files)

@@ -11,10 +11,10 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from tests.cluster.local import cleanup, config, images, processes
+from tests.cluster.local import cleanup, config, images, processes, prometheus_operator
 from tests.cluster.local.build import HELM, STORAGE, build, kubernetes_module
 from tests.cluster.local.errors import LocalClusterError
-from tests.cluster.local.kubectl import kubectl
+from tests.cluster.local.kubectl import apply, kubectl
 from tests.cluster.local.node import LARGEST_INDEX, NAME, Binaries, Node
 from tests.cluster.local.output import say, step
 from tests.cluster.local.paths import PACKAGE, REPOSITORY, ClusterDirectory, cache, locked
@@ -103,13 +103,14 @@ def load(directory: ClusterDirectory, archive: Path) -> None:
 def _start(directory: ClusterDirectory, version: Kubernetes, namespace: str) -> None:
     binaries = Binaries(build(kubernetes_module(version)), build(STORAGE))
     helm = build(HELM) / "helm"
+    monitoring = prometheus_operator.definitions()
     with step("API server ready"):
         node = _start_namespaces(directory, binaries, namespace)
         _wait(directory, lambda: bool(kubectl(directory, "get", "--raw=/readyz")), "the API server")
     with step("node ready"):
         _wait(directory, lambda: _node_is_ready(directory), f"node {node.address}")
     (directory.bin / "helm").symlink_to(helm)
-    kubectl(directory, "apply", "--filename", str(PACKAGE / "manifests"))
+    apply(directory, PACKAGE / "manifests", monitoring)
 
 
 def _start_namespaces(directory: ClusterDirectory, binaries: Binaries, namespace: str) -> Node:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.cluster.local.paths import ClusterDirectory
+if TYPE_CHECKING:
+    from tests.cluster.local.paths import ClusterDirectory
 
 NAME = "node-1"
 POD_NETWORK = "10.244.0.0/24"

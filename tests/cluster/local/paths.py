@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).resolve().parent
 REPOSITORY = PACKAGE.parents[2]
+DEFAULT_DIRECTORY = REPOSITORY / ".cluster"
 
 
 @dataclass(frozen=True)

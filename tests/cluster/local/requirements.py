@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 from tests.cluster.local.errors import LocalClusterError
 
@@ -37,5 +38,5 @@ def check_requirements(packages: dict[str, str] = _PACKAGES) -> None:
 
 def _is_there(need: str) -> bool:
     if need.startswith("/"):
-        return os.path.exists(need)
+        return Path(need).exists()
     return shutil.which(need, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None
