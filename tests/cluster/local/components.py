@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.cluster.local.node import KUBELET, NAME, POD_NETWORK, SERVICE_NETWORK
+from tests.cluster.local.node import API_PORT, KUBELET, NAME, POD_NETWORK, SERVICE_NETWORK
 
 if TYPE_CHECKING:
     from tests.cluster.local.node import Node
@@ -86,7 +86,7 @@ def _api_server(node: Node) -> list[str]:
     pki = node.pki
     return [
         "--etcd-servers=http://127.0.0.1:2379",
-        "--secure-port=6443",
+        f"--secure-port={API_PORT}",
         f"--bind-address={node.address}",
         f"--advertise-address={node.address}",
         f"--tls-cert-file={pki}/apiserver.crt",

@@ -6,19 +6,19 @@ line on its standard input, which says that the cable is there: when `up` dies b
 
 from __future__ import annotations
 
+import http
+import http.client
 import json
 import os
 import ssl
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.cluster.local import components
-from tests.cluster.local.node import CONTAINERD, KUBELET, LIBCNI_RESULTS, Binaries, Node
+from tests.cluster.local.node import API_PORT, CONTAINERD, KUBELET, LIBCNI_RESULTS, Binaries, Node
 from tests.cluster.local.paths import ClusterDirectory
 
 if TYPE_CHECKING:
@@ -131,11 +131,14 @@ def _prepare_network(node: Node) -> None:
 
 def _api_is_ready(node: Node) -> bool:
     context = ssl.create_default_context(cafile=str(node.pki / "ca.crt"))
+    connection = http.client.HTTPSConnection(node.address, API_PORT, context=context, timeout=5)
     try:
-        with urllib.request.urlopen(f"{node.server}/readyz", context=context, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def _ctr(*arguments: str) -> None:

@@ -13,6 +13,7 @@ NAME = "node-1"
 POD_NETWORK = "10.244.0.0/24"
 SERVICE_NETWORK = "10.96.0.0/16"
 API_SERVICE = "10.96.0.1"
+API_PORT = 6443
 CONTAINERD = "/run/containerd/containerd.sock"
 
 # The kubelet's folder as the cluster sees it. Sockets are in it, whose paths may have 107 bytes: too few for many a
@@ -63,7 +64,7 @@ class Node:
     @property
     def server(self) -> str:
         """URL of the API server."""
-        return f"https://{self.address}:6443"
+        return f"https://{self.address}:{API_PORT}"
 
     @property
     def cgroup(self) -> str:
