@@ -23,7 +23,7 @@ def validate_mount(path: str | os.PathLike[str]) -> MountReport:
         path: of the audit log, as in RISK_AUDIT_LOG_PATH; the directory that holds it is what is validated.
     """
     directory = Path(os.path.realpath(Path(path).parent))
-    facts = _gather(directory) if directory.is_dir() else Facts(PurePosixPath(directory), exists=False, mount=None)
+    facts = _gather(directory)
     verdict, reason, message = judge(facts)
     return MountReport(
         verdict=verdict,
@@ -39,13 +39,16 @@ def validate_mount(path: str | os.PathLike[str]) -> MountReport:
 
 
 def _gather(directory: Path) -> Facts:
-    mount = find_mount(read_mounts(), PurePosixPath(directory))
+    name = PurePosixPath(directory)
+    mount = find_mount(read_mounts(), name)
     try:
-        statistics = os.statvfs(directory)
-    except OSError as error:  # for example a stale network mount
-        return Facts(PurePosixPath(directory), exists=True, mount=mount, write_error=error)
+        statistics = os.statvfs(f"{directory}/.")  # the dot refuses what is no directory
+    except (FileNotFoundError, NotADirectoryError):
+        return Facts(name, exists=False, mount=None)
+    except OSError as error:  # no permission on the way there, or a stale network mount
+        return Facts(name, exists=True, mount=mount, write_error=error)
     return Facts(
-        PurePosixPath(directory),
+        name,
         exists=True,
         mount=mount,
         capacity_bytes=statistics.f_blocks * statistics.f_frsize,

@@ -21,6 +21,11 @@ class Progress:
         self.hurry = hurry
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
 
+    @property
+    def awaited(self) -> bool:
+        """Whether someone waits. Any thread."""
+        return bool(self._waiting)
+
     def when_settled(self, seq: int, callback: Callable[[], None]) -> None:
         """Call back, once or twice, when the record is durable or never will be. Any thread."""
         self._waiting.append((seq, callback))

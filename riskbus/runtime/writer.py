@@ -168,8 +168,8 @@ class Writer:
             self._busy_at = monotonic()
             self._journal.append([_entry(staged) for staged in batch])
             self._count(batch)
-        elif self._journal.failing or self._deadline is not None:
-            self._journal.push()
+        if self._journal.failing or self._deadline is not None or self._progress.awaited:
+            self._journal.push()  # durability `os` syncs when someone waits
         self._watch_holes(progressed=bool(batch))
         if self._deadline is None:
             self._staging.refusing = self._journal.backlog_bytes > _MEMORY_LIMIT
@@ -206,7 +206,7 @@ class Writer:
     def _do_chores(self) -> None:
         now = monotonic()
         self._chores_at = now + _CHORES
-        self._journal.push()  # durability `os` syncs only here
+        self._journal.push()  # durability `os` syncs at least so often
         if not self._journal.failing:
             self._inspect()
             self._declare_gaps()

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,23 @@ def test_everything_is_written_in_order_when_the_volume_comes_back(
     (recovered,) = (record["data"] for record in read() if record["event_type"] == "AUDIT_RECOVERED")
     assert recovered["first_seq"] == 0
     assert verify().worst is None
+
+
+@pytest.mark.usefixtures("unavailable")
+def test_a_reader_of_standard_output_that_stopped_stops_nothing(path: Path) -> None:
+    """Container runtimes do stop reading; neither publishing nor the end of the process may wait for them."""
+    program = f"""
+from riskbus.events import EventPriority, EventType, RiskEvent
+from riskbus.runtime import AuditLog
+log = AuditLog({str(path)!r})
+for number in range(20_000):
+    log.append(RiskEvent(EventType.THROTTLE, EventPriority.LOW, "test", {{"number": number}}))
+assert log.append(RiskEvent(EventType.KILL_SWITCH, EventPriority.CRITICAL, "test")).seq > 20_000
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.wait(timeout=60) == 0  # nobody has read a byte so far
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"AUDIT_EMERGENCY ")
 
 
 @pytest.mark.usefixtures("unavailable")

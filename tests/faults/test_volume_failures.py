@@ -1,0 +1,172 @@
+"""Full, failing, frozen and read-only volumes: real ones."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from riskbus.events import RiskEvent
+from riskbus.format.names import SegmentName
+from riskbus.runtime import AuditLog
+from riskbus.status import State
+from riskbus.store.stream import list_segments
+from riskbus.store.verification import verify_tree
+
+MakeVolume = Callable[..., Any]
+Open = Callable[..., AuditLog]
+Event = Callable[..., RiskEvent]
+
+
+def _numbers(directory: Path) -> list[int]:
+    """Return the numbers of the events as a reader finds them: later segments replace what they repeat."""
+    segments = list_segments(directory)
+    found: list[int] = []
+    for name, successor in zip(segments, [*segments[1:], None], strict=True):
+        found += _numbers_of(directory / str(name), successor)
+    return found
+
+
+def _numbers_of(segment: Path, successor: SegmentName | None) -> Iterator[int]:
+    lines = segment.read_bytes().split(b"\n")[:-1]
+    for line in lines:
+        record = json.loads(line)
+        if successor is not None and record["seq"] >= successor.first_seq:
+            return
+        if not record["event_type"].startswith("AUDIT_"):
+            yield record["data"]["number"]
+
+
+def test_a_full_volume_loses_nothing(make_volume: MakeVolume, open_log: Open, make_event: Event) -> None:
+    """Emergency stream while it is full; everything in order as soon as there is space."""
+    volume = make_volume(16)
+    directory = volume.path / "audit"
+    log = open_log(directory)
+    assert log.append(make_event(0)).wait_durable(5)
+    ballast = volume.fill()
+    receipts = [log.append(make_event(number, padding=4000)) for number in range(1, 400)]
+    assert not receipts[-1].wait_durable(1)
+    status = log.status()
+    assert status.state is State.FAILING
+    assert status.write_failures > 0
+    assert status.emergency_events > 0
+    ballast.unlink()
+    assert receipts[-1].wait_durable(30)
+    assert log.close() == ()
+    assert _numbers(directory) == list(range(400))
+    assert verify_tree(directory, [], lambda _: None).worst is None
+
+
+def test_out_of_inodes_loses_nothing(make_volume: MakeVolume, open_log: Open, make_event: Event) -> None:
+    """A new segment cannot be made; the log waits and goes on."""
+    volume = make_volume(16, options=("-N", "32"))
+    directory = volume.path / "audit"
+    log = open_log(directory, rotation_max_size=64 << 10)
+    assert log.wait_ready(5)
+    hoard = volume.path / "hoard"
+    hoard.mkdir()
+    try:
+        for number in range(100):
+            (hoard / str(number)).touch()
+    except OSError:
+        pass
+    receipts = [log.append(make_event(number, padding=1000)) for number in range(200)]
+    log.flush(5)
+    receipts += [log.append(make_event(number, padding=1000)) for number in range(200, 400)]
+    assert not receipts[-1].wait_durable(1)
+    assert log.status().state is State.FAILING
+    shutil.rmtree(hoard)
+    assert receipts[-1].wait_durable(30)
+    assert log.close() == ()
+    assert _numbers(directory) == list(range(400))
+
+
+def test_a_failed_sync_is_never_tried_again_on_the_same_file(
+    make_volume: MakeVolume, open_log: Open, make_event: Event, tmp_path: Path
+) -> None:
+    """The kernel reports the loss once, and a second fsync succeeds although the pages are gone.
+
+    The device is a sparse file on a full tmpfs. What a receipt called durable must be on it after a remount, which a
+    writer that retries fsync cannot achieve.
+    """
+    backing = tmp_path / "backing"
+    backing.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", backing], check=True)
+    try:
+        volume = make_volume(64, backing, ("-O", "^has_journal", "-E", "lazy_itable_init=0"))
+        directory = volume.path / "audit"
+        log = open_log(directory)
+        receipts = [log.append(make_event(number)) for number in range(10)]
+        assert receipts[-1].wait_durable(5)
+        ballast = volume.fill_backing()
+        receipts += [log.append(make_event(number, padding=8000)) for number in range(10, 200)]
+        assert not receipts[-1].wait_durable(1)
+        assert log.status().write_failures > 0
+        ballast.unlink()
+        assert receipts[-1].wait_durable(30)
+        assert log.close() == ()
+        volume.remount()
+        assert _numbers(directory) == list(range(200))
+    finally:
+        subprocess.run(["umount", "-l", backing], check=True)
+
+
+def test_a_frozen_volume_does_not_block_publishing(make_volume: MakeVolume, open_log: Open, make_event: Event) -> None:
+    """The writer's thread hangs in the kernel; the trading thread never notices."""
+    volume = make_volume(16)
+    log = open_log(volume.path)
+    assert log.append(make_event(0)).wait_durable(5)
+    subprocess.run(["fsfreeze", "-f", volume.path], check=True)
+    try:
+        receipts = [log.append(make_event(number)) for number in range(1, 1000)]
+        assert not receipts[-1].wait_durable(0.3)
+        assert log.status().seq > 999
+    finally:
+        subprocess.run(["fsfreeze", "-u", volume.path], check=True)
+    assert receipts[-1].wait_durable(20)
+    assert log.close() == ()
+    assert _numbers(volume.path) == list(range(1000))
+
+
+def test_a_volume_that_becomes_read_only_loses_nothing_that_was_accepted(
+    make_volume: MakeVolume, open_log: Open, make_event: Event
+) -> None:
+    """What cannot be written any more is returned at the end, and the rest is there."""
+    volume = make_volume(16)
+    directory = volume.path / "audit"
+    log = open_log(directory)
+    assert log.append(make_event(0)).wait_durable(5)
+    volume.break_down()
+    receipts = [log.append(make_event(number)) for number in range(1, 10)]
+    assert not receipts[-1].wait_durable(0.5)
+    left = [json.loads(record) for record in log.close(timeout=0.5)]
+    assert [record["data"]["number"] for record in left if not record["event_type"].startswith("AUDIT_")] == [
+        *range(1, 10)
+    ]
+    assert _numbers(directory)[:1] == [0]
+
+
+@pytest.mark.parametrize("durability", ["os", "group", "sync"])
+def test_a_limit_on_file_size_begins_new_segments(tmp_path: Path, durability: str) -> None:
+    """EFBIG after a short write: the rest goes on in the next file, and nothing is torn that matters."""
+    program = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+from riskbus.events import EventPriority, EventType, RiskEvent
+from riskbus.runtime import AuditLog
+from riskbus.settings import AuditSettings
+log = AuditLog(settings=AuditSettings(path={str(tmp_path / "risk_audit.jsonl")!r}, durability={durability!r}))
+for number in range(2000):
+    receipt = log.append(RiskEvent(EventType.THROTTLE, EventPriority.LOW, "test", {{"number": number}}))
+    if number % 50 == 0:
+        assert receipt.wait_durable(30)
+assert log.close(30) == ()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120, stdout=subprocess.DEVNULL)
+    assert len(list_segments(tmp_path)) > 2
+    assert _numbers(tmp_path) == list(range(2000))
+    assert verify_tree(tmp_path, [], lambda _: None).worst is None
