@@ -11,7 +11,7 @@ from riskbus_operator.api.errors import OperatorError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; errors become one line on standard error."""
-    arguments = _parser().parse_args(argv)
+    arguments = build_parser().parse_args(argv)
     try:
         return int(arguments.run(arguments) or 0)
     except (OperatorError, OSError) as error:
@@ -19,7 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The command line: every command sets `run`, the function that does it."""
     parser = argparse.ArgumentParser(prog="riskbus-operator", description="Durable storage for risk audit logs.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     command = commands.add_parser("crds", help="print the CustomResourceDefinitions as YAML, or write them")
