@@ -18,6 +18,8 @@ from riskbus.errors import SettingsError
 
 DEFAULT_PATH = Path("logs/risk_audit.jsonl")
 
+_STEM_LIMIT = 150  # bytes; segments add 60 to it, and file systems allow 255
+
 _SIZE = re.compile(r"(\d+)(Ki|Mi|Gi)?")
 _SIZE_FACTOR = {None: 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)?")
@@ -61,9 +63,15 @@ def _lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
-def _absolute(value: object) -> object:
-    if isinstance(value, str) and not value.strip():
+def _file(value: object) -> object:
+    name = os.fspath(value).strip() if isinstance(value, str | os.PathLike) else ""
+    stem = Path(str(name)).stem
+    if not stem or stem == ".." or len(stem.encode("utf-8", "replace")) > _STEM_LIMIT:
         raise ValueError("use the path of a file, for example /var/log/intraday-jules/risk_audit.jsonl")
+    try:
+        str(name).encode()
+    except UnicodeEncodeError:
+        raise ValueError("use a path that is valid UTF-8") from None
     return value
 
 
@@ -89,7 +97,7 @@ class AuditSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    path: Annotated[Path, BeforeValidator(_absolute)] = DEFAULT_PATH
+    path: Annotated[Path, BeforeValidator(_file)] = DEFAULT_PATH
     durability: Annotated[Durability, BeforeValidator(_lower)] = Durability.GROUP
     rotation_max_size: Annotated[int, BeforeValidator(_size), Field(ge=64 << 10)] = 256 << 20
     rotation_max_age: Annotated[float, BeforeValidator(_seconds), Field(ge=1)] = 86400

@@ -89,7 +89,7 @@ class Incarnation:
             self._thread.join(timeout + _FAREWELL)
         self.staging.refusing = True
         self.progress.end()
-        unfinished = self.writer.unfinished()
+        unfinished = self.writer.give_up()
         if not self._thread.is_alive():
             self.writer.release()
         self._output.finish(_FAREWELL)

@@ -20,6 +20,7 @@ from time import monotonic, perf_counter
 from typing import NamedTuple
 
 from riskbus.format.names import SegmentName
+from riskbus.format.record import from_line
 from riskbus.metrics import AuditMetrics
 from riskbus.settings import AuditSettings, Durability
 from riskbus.store import posix
@@ -69,14 +70,14 @@ class Listener:
 
     Attributes:
         durable: these entries are durable.
-        emergency: this entry is not durable and the volume refuses it.
+        emergency: the record with this number is not durable and the volume refuses it.
         failed: the volume began to refuse.
         resumed: the volume took everything again.
         segment_begun: a new segment is the active one.
     """
 
     durable: Callable[[list[Entry]], None]
-    emergency: Callable[[Entry], None]
+    emergency: Callable[[int, bytes], None]
     failed: Callable[[OSError], None]
     resumed: Callable[[Outage], None]
     segment_begun: Callable[[Segment], None]
@@ -135,7 +136,14 @@ class Journal:
             else:
                 return
         if self.failing:
-            self._announce()
+            self.announce()
+
+    def announce(self) -> None:
+        """Send each entry that is not durable to the emergency stream, once."""
+        for entry in list(self._backlog):
+            if entry.seq > self._announced:
+                self._listener.emergency(entry.seq, from_line(entry.line)[0])
+                self._announced = entry.seq
 
     def inspect(self) -> str:
         """Look at the active segment from outside; return what is wrong with it, or "".
@@ -219,12 +227,6 @@ class Journal:
         name = errno.errorcode.get(cause.errno or 0, "EIO")
         seconds = monotonic() - self._failed_at
         self._listener.resumed(Outage(f"{name}: {cause.strerror}", seconds, durable[0].seq, durable[-1].seq))
-
-    def _announce(self) -> None:
-        for entry in self._backlog:
-            if entry.seq > self._announced:
-                self._listener.emergency(entry)
-                self._announced = entry.seq
 
     def _leave_segment(self) -> None:
         if self.segment:

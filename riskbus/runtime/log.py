@@ -8,7 +8,6 @@ from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Self
-from weakref import WeakSet
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -167,7 +166,7 @@ class AuditLog:
         self._incarnation.start_with_first_record()
 
 
-_living: WeakSet[AuditLog] = WeakSet()
+_living: set[AuditLog] = set()  # not weak: a log that nobody holds any more still has records to write
 
 
 def _close_all() -> None:

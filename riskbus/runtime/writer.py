@@ -101,10 +101,9 @@ class Writer:
             while not self._finished():
                 self._staging.wait(self._pause())
                 self._turn()
-        except Exception:  # noqa: BLE001 -- a mistake of ours must end in a known state, not in silence
-            self._courier.offer(
-                partial(logger.exception, "AUDIT LOG RISK: the audit writer failed; restart the process")
-            )
+        except Exception as error:  # noqa: BLE001 -- a mistake of ours must end in a known state, not in silence
+            message = "AUDIT LOG RISK: the audit writer failed; restart the process"
+            self._courier.offer(partial(logger.error, message, exc_info=error))
         finally:
             self._staging.refusing = True
             self._metrics.durable_seq = self._progress.durable_seq
@@ -116,12 +115,13 @@ class Writer:
         self._deadline = monotonic() + timeout
         self._staging.wake()
 
-    def unfinished(self) -> tuple[bytes, ...]:
-        """Return the records that were accepted and are not durable. After the end of `run`, or when it hangs."""
-        return (
-            *(from_line(entry.line)[0] for entry in list(self._journal.backlog)),
-            *(record for _, record, _ in self._staging.leftovers()),
-        )
+    def give_up(self) -> tuple[bytes, ...]:
+        """Send what is not durable to the emergency stream, and return it. After the end of `run`, or if it hangs."""
+        self._journal.announce()
+        leftovers = self._staging.leftovers()
+        for seq, record, _ in leftovers:
+            self._emergency(seq, record)
+        return (*(from_line(entry.line)[0] for entry in list(self._journal.backlog)), *(left[1] for left in leftovers))
 
     def release(self) -> None:
         """Close descriptors; for the end, and for the child after a fork."""
@@ -264,9 +264,9 @@ class Writer:
                 )
             )
 
-    def _emergency(self, entry: Entry) -> None:
+    def _emergency(self, seq: int, record: bytes) -> None:
         self._metrics.emergency_events += 1
-        for line in emergency_lines(self._incarnation, entry.seq, from_line(entry.line)[0]):
+        for line in emergency_lines(self._incarnation, seq, record):
             self._output.write(line)
 
     def _failed(self, error: OSError) -> None:

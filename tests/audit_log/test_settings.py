@@ -51,6 +51,9 @@ def test_an_argument_wins_over_the_environment() -> None:
         ("RISK_AUDIT_ROTATION_MAX_AGE", "soon", "for example 24h"),
         ("RISK_AUDIT_REPORT", "maybe", "'auto' or 'off'"),
         ("RISK_AUDIT_LOG_PATH", " ", "/var/log/intraday-jules/risk_audit.jsonl"),
+        ("RISK_AUDIT_LOG_PATH", "/", "/var/log/intraday-jules/risk_audit.jsonl"),
+        ("RISK_AUDIT_LOG_PATH", "/var/log/" + "x" * 200, "/var/log/intraday-jules/risk_audit.jsonl"),
+        ("RISK_AUDIT_LOG_PATH", "/var/log/\udcff.jsonl", "valid UTF-8"),
         ("RISK_AUDIT_STREAM", "a b", "pattern"),
     ],
 )

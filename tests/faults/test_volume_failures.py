@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from riskbus.events import RiskEvent
+from riskbus.format.findings import Severity
 from riskbus.format.names import SegmentName
 from riskbus.runtime import AuditLog
 from riskbus.status import State
@@ -170,3 +171,27 @@ assert log.close(30) == ()
     assert len(list_segments(tmp_path)) > 2
     assert _numbers(tmp_path) == list(range(2000))
     assert verify_tree(tmp_path, [], lambda _: None).worst is None
+
+
+def test_events_beyond_what_memory_holds_are_declared_lost(
+    make_volume: MakeVolume, open_log: Open, make_event: Event
+) -> None:
+    """A volume that hangs for long: refused at the door, on standard output, and owned up to afterwards."""
+    volume = make_volume(128)
+    log = open_log(volume.path)
+    assert log.append(make_event(0)).wait_durable(5)
+    subprocess.run(["fsfreeze", "-f", volume.path], check=True)
+    try:
+        receipts = [log.append(make_event(number)) for number in range(1, 70_500)]
+    finally:
+        subprocess.run(["fsfreeze", "-u", volume.path], check=True)
+    taken = [number for number, receipt in enumerate(receipts, 1) if receipt.seq >= 0]
+    refused = len(receipts) - len(taken)
+    assert refused > 0
+    assert log.status().lost_events == refused
+    assert receipts[taken[-1] - 1].wait_durable(60)
+    assert log.close(30) == ()
+    assert _numbers(volume.path) == [0, *taken]
+    report = verify_tree(volume.path, [], lambda _: None)
+    assert report.worst is Severity.DECLARED_GAP
+    assert report.streams[0].incarnations[0].gap_events == refused
