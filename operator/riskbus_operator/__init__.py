@@ -1,0 +1,1 @@
+"""The operator of riskbus: durable, checked storage for the audit logs of trading workloads."""

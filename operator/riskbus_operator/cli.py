@@ -1,12 +1,17 @@
 """The command `riskbus-operator`."""
 
 import argparse
+import asyncio
+import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from riskbus_operator import app
 from riskbus_operator.api import crds
 from riskbus_operator.api.errors import OperatorError
+from riskbus_operator.api.reference import reference
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,7 +33,36 @@ def build_parser() -> argparse.ArgumentParser:
         "--write", metavar="DIRECTORY", type=Path, nargs="+", help="write one file for each into these directories"
     )
     command.set_defaults(run=_crds)
+    command = commands.add_parser("reference", help="print the reference of the API as Markdown, or write it")
+    command.add_argument("--write", metavar="FILE", type=Path, help="write it into this file")
+    command.set_defaults(run=_reference)
+    command = commands.add_parser("run", help="reconcile policies until SIGTERM: what the container runs")
+    command.add_argument(
+        "--listen", metavar="HOST:PORT", type=_address, default=("0.0.0.0", 8081), help="metrics and probes"
+    )
+    command.add_argument("--resync", metavar="SECONDS", type=float, default=60.0, help="look at idle namespaces again")
+    command.add_argument(
+        "--lease-namespace",
+        metavar="NAMESPACE",
+        default=os.environ.get("POD_NAMESPACE", "riskbus-system"),
+        help="where the Lease is that lets one operator work at a time [env POD_NAMESPACE]",
+    )
+    command.set_defaults(run=_run)
     return parser
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, for example 0.0.0.0:8081")
+    return host, int(port)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    options = app.Options(listen=arguments.listen, resync=arguments.resync, lease_namespace=arguments.lease_namespace)
+    asyncio.run(app.run(options))
 
 
 def _crds(arguments: argparse.Namespace) -> None:
@@ -40,3 +74,10 @@ def _crds(arguments: argparse.Namespace) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             (directory / name).write_text(text)
+
+
+def _reference(arguments: argparse.Namespace) -> None:
+    if arguments.write:
+        arguments.write.write_text(reference())
+    else:
+        print(reference(), end="")

@@ -1,0 +1,135 @@
+"""Runs the operator: health and metrics, the Lease, the watches and the loops, until it is told to stop."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import kopf
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from riskbus_operator.api.errors import OperatorError
+from riskbus_operator.cluster.client import Cluster
+from riskbus_operator.cluster.errors import ApiError
+from riskbus_operator.cluster.lease import Lease
+from riskbus_operator.cluster.reconciling import reconcile
+from riskbus_operator.desired.names import MANAGED_BY_LABEL, MANAGER
+from riskbus_operator.handlers.loops import Loops
+from riskbus_operator.handlers.metrics import LEADER
+from riskbus_operator.handlers.watching import registry, settings
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to run.
+
+    Attributes:
+        listen: Host and port of /metrics, /healthz and /readyz.
+        resync: Seconds between looks at a namespace in which nothing happens.
+        lease_namespace: Where the Lease is.
+    """
+
+    listen: tuple[str, int]
+    resync: float
+    lease_namespace: str
+
+
+async def run(options: Options) -> None:
+    """Work until SIGTERM or SIGINT.
+
+    Raises:
+        OperatorError: the API server cannot be used, or the Lease is lost.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        cluster = await stack.enter_async_context(Cluster())
+        namespaces = await _namespaces(cluster)
+        stack.push_async_callback(await _serve(options.listen))
+        lease = Lease(cluster, namespace=options.lease_namespace, identity=_identity())
+        _log.info("waiting for the Lease")
+        if not await _first(lease.acquire(), stop.wait()):
+            return
+        stack.push_async_callback(lease.release)
+        LEADER.set(1)
+        _log.info("this operator works now")
+        loops = Loops(partial(reconcile, cluster), resync=options.resync)
+        stack.push_async_callback(loops.stop)
+        for namespace in namespaces:
+            loops.mark(namespace)
+        watches = kopf.operator(
+            registry=registry(loops), settings=settings(), clusterwide=True, standalone=True, stop_flag=stop
+        )
+        await _first(watches, lease.keep())
+    _log.info("stopped")
+
+
+async def _first(*coroutines: Coroutine[Any, Any, object]) -> bool:
+    """Run until one ends and cancel the rest; whether the first was the one. What it raises is raised."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        return tasks[0] in done
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _namespaces(cluster: Cluster) -> set[str]:
+    """Namespaces to look at first: those with policies, or with claims that a policy left there.
+
+    Raises:
+        OperatorError: the cluster cannot be used as it is.
+    """
+    try:
+        policies = await cluster.list("RiskAuditPolicy")
+    except ApiError as error:
+        if error.missing:
+            raise OperatorError("this cluster has no RiskAuditPolicy kind; install the chart's CRDs first") from None
+        raise
+    claims = await cluster.list("PersistentVolumeClaim", selector=f"{MANAGED_BY_LABEL}={MANAGER}")
+    return {obj["metadata"]["namespace"] for obj in (*policies, *claims)}
+
+
+def _identity() -> str:
+    """The pod's name, so that a restarted container goes on at once; outside a pod, this very process."""
+    return os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
+
+
+async def _serve(listen: tuple[str, int]) -> Any:  # noqa: ANN401 - a coroutine function without arguments
+    """Answer probes and Prometheus; return what ends that.
+
+    Raises:
+        OperatorError: the address cannot be listened on.
+    """
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def fine(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    app = web.Application()
+    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", fine), web.get("/readyz", fine)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, *listen).start()
+    except OSError as error:
+        raise OperatorError(
+            f"cannot listen on {listen[0]}:{listen[1]} ({error}); choose another with --listen"
+        ) from None
+    return runner.cleanup
