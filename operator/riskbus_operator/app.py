@@ -43,6 +43,12 @@ class Options:
     lease_namespace: str
 
 
+def configure_logging(*, json: bool) -> None:
+    """Log to standard error, a line or a JSON object for each record; of kopf only what is wrong."""
+    kopf.configure(log_format=kopf.LogFormat.JSON if json else kopf.LogFormat.FULL)
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+
+
 async def run(options: Options) -> None:
     """Work until SIGTERM or SIGINT.
 
@@ -129,7 +135,6 @@ async def _serve(listen: tuple[str, int]) -> Any:  # noqa: ANN401 - a coroutine 
     try:
         await web.TCPSite(runner, *listen).start()
     except OSError as error:
-        raise OperatorError(
-            f"cannot listen on {listen[0]}:{listen[1]} ({error}); choose another with --listen"
-        ) from None
+        where = f"{listen[0]}:{listen[1]}"
+        raise OperatorError(f"cannot listen on {where} ({error}); choose another with --listen") from None
     return runner.cleanup

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -37,8 +36,9 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--write", metavar="FILE", type=Path, help="write it into this file")
     command.set_defaults(run=_reference)
     command = commands.add_parser("run", help="reconcile policies until SIGTERM: what the container runs")
+    everywhere = ("0.0.0.0", 8081)  # noqa: S104 - Prometheus and the kubelet come from outside
     command.add_argument(
-        "--listen", metavar="HOST:PORT", type=_address, default=("0.0.0.0", 8081), help="metrics and probes"
+        "--listen", metavar="HOST:PORT", type=_address, default=everywhere, help="metrics and probes; 0.0.0.0:8081"
     )
     command.add_argument("--resync", metavar="SECONDS", type=float, default=60.0, help="look at idle namespaces again")
     command.add_argument(
@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
         default=os.environ.get("POD_NAMESPACE", "riskbus-system"),
         help="where the Lease is that lets one operator work at a time [env POD_NAMESPACE]",
     )
+    command.add_argument("--log-format", choices=["text", "json"], default="text", help="how log lines look")
     command.set_defaults(run=_run)
     return parser
 
@@ -59,8 +60,7 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("kopf").setLevel(logging.WARNING)
+    app.configure_logging(json=arguments.log_format == "json")
     options = app.Options(listen=arguments.listen, resync=arguments.resync, lease_namespace=arguments.lease_namespace)
     asyncio.run(app.run(options))
 

@@ -24,6 +24,7 @@ from .spec import (
 
 PLURAL = "riskauditpolicies"
 MAX_FAILURES = 20
+NOT_FILLED = "not filled in yet in v0.1"
 
 
 class PolicySpec(Model):
@@ -57,7 +58,9 @@ class PolicySpec(Model):
     audit: Annotated[Audit, Field(description="Where the audit log is and how it is written.")]
     injection: Annotated[Injection, Field(description="How settings get into the workloads.")] = Injection()
     volume: Annotated[Volume, Field(description="The claim that holds the audit log.")]
-    retention: Annotated[Retention, Field(description="How long records are to be kept.")] = Retention()
+    retention: Annotated[
+        Retention, Field(description="How long records are to be kept; no record is deleted, whatever is set.")
+    ] = Retention()
     monitoring: Annotated[Monitoring, Field(description="Alert rules.")] = Monitoring()
     backup: Annotated[Backup | None, Field(description=f"Scheduled backups; {NOT_YET}.")] = None
     validation: Annotated[Validation, Field(description="What the pods must report.")] = Validation()
@@ -96,10 +99,11 @@ class VolumeStatus(Model):
         int | None, Field(ge=0, le=100, description="Share of the volume in use, as its pod reports it.")
     ] = None
     retain_until: Annotated[
-        datetime | None, Field(description="When the last record written until now has been kept long enough.")
+        datetime | None, Field(description=f"When the records written until now may go; {NOT_FILLED}.")
     ] = None
     reclaim_policy: Annotated[
-        str | None, Field(max_length=20, description="What happens to the volume if the claim is deleted.")
+        str | None,
+        Field(max_length=20, description=f"What becomes of the volume if the claim is deleted; {NOT_FILLED}."),
     ] = None
 
 
@@ -141,9 +145,9 @@ class PolicyStatus(Model):
     failures: Annotated[
         tuple[Failure, ...], Field(max_length=MAX_FAILURES, description="What is wrong; at most 20 are listed.")
     ] = ()
-    effective_retention: Annotated[EffectiveRetention | None, Field(description="What the retention adds up to.")] = (
-        None
-    )
+    effective_retention: Annotated[
+        EffectiveRetention | None, Field(description=f"What the retention adds up to; {NOT_FILLED}.")
+    ] = None
 
 
 class RiskAuditPolicy(Model):

@@ -41,6 +41,8 @@ cluster, except for the rules about changes, which need the policy as it was.
 
 A field that does not exist is refused by kubectl, which asks for strict validation unless it is told otherwise. Other
 clients may not ask for it: then the API server drops the field in silence, or with a warning.
+
+Of the policy as a whole:
 """
 
 
@@ -50,6 +52,7 @@ def reference() -> str:
     schema = _schema(policy)
     parts = [
         _INTRODUCTION,
+        "".join(f"- {rule['message']}.\n" for rule in schema[VALIDATIONS]),
         _not_supported(schema),
         *_object(schema["properties"]["spec"], "spec", "RiskAuditPolicy: spec"),
         *_object(schema["properties"]["status"], "status", "RiskAuditPolicy: status"),
@@ -94,7 +97,7 @@ def _object(schema: _Schema, path: str, title: str) -> list[str]:
     rows = [_row(name, child, name in schema.get("required", ())) for name, child in fields.items()]
     table = "| field | type | default | what it is |\n|---|---|---|---|\n" + "".join(rows)
     rules = [f"- {rule['message']}.\n" for rule in schema.get(VALIDATIONS, ())]
-    rules += [f"- `{name}` {rule['message']}.\n" for name, child in fields.items() for rule in _field_rules(child)]
+    rules += [f"- `{name}`: {rule['message']}.\n" for name, child in fields.items() for rule in _field_rules(child)]
     section = f"## {title}\n\n{schema.get('description', '')}\n\n{table}"
     sections = [f"{section}\nRules:\n\n{''.join(rules)}" if rules else section]
     for name, child in fields.items():

@@ -15,7 +15,7 @@ from .strings import DnsLabel, DnsName, Duration, LabelKey, Labels, LabelValue, 
 
 NOT_YET = "not supported yet in v0.1"
 
-# The environment variables that the operator itself sets in a workload; audit.env may not name them.
+# The environment variables that belong to fields of the policy; audit.env may not name them.
 RESERVED_ENV = (
     "NODE_NAME",
     "POD_NAME",
@@ -25,7 +25,6 @@ RESERVED_ENV = (
     "RISK_AUDIT_DURABILITY",
     "RISK_AUDIT_LOG_PATH",
     "RISK_AUDIT_POLICY",
-    "RISK_AUDIT_REPORT",
     "RISK_AUDIT_REPORT_INTERVAL",
     "RISK_AUDIT_ROTATION_COMPRESS",
     "RISK_AUDIT_ROTATION_MAX_AGE",
@@ -77,7 +76,7 @@ class AccessMode(StrEnum):
 
 
 class RetentionPreset(StrEnum):
-    """Named sets of retention rules; what each asks for is in the retention tables of `policy`."""
+    """Named sets of retention rules."""
 
     EU_MIFID2_ALGO = "eu-mifid2-algo"
     EU_MIFID2_HFT = "eu-mifid2-hft"
@@ -166,9 +165,16 @@ class Workloads(Model):
 class Rotation(Model):
     """When the library closes a segment of the log and begins the next."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!self.compress",
+            message=f"compress is {NOT_YET}: leave it out, and give the volume room for plain segments",
+            holds=lambda self: not self.compress,
+        ),
+    )
     max_size: Annotated[Size, Field(description="Begin a new segment at this size.")] = "256Mi"
     max_age: Annotated[Duration, Field(description="Begin a new segment at this age.")] = "24h"
-    compress: Annotated[bool, Field(description="Compress closed segments.")] = True
+    compress: Annotated[bool, Field(description=f"Compress closed segments; {NOT_YET}.")] = False
 
 
 # Directories whose own contents every program needs: a volume mounted over one of them would hide those.
@@ -345,7 +351,7 @@ class Volume(Model):
 
 
 class Retention(Model):
-    """How long the records are to be kept. The operator deletes no claim, whatever is set here."""
+    """How long the records are to be kept. The operator deletes no claim and no record, whatever is set here."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -357,13 +363,9 @@ class Retention(Model):
             message="days only grows while lock is set: give the present number of days or more",
         ),
         Rule(
-            cel="!oldSelf.lock || oldSelf.presets.all(preset, preset in self.presets)",
-            message="presets are only added while lock is set: keep those that are there",
-        ),
-        Rule(
-            cel="!('eu-dora-ict' in self.presets) || has(self.days)",
-            message="eu-dora-ict names no period: give days, the period that you can justify",
-            holds=lambda self: RetentionPreset.EU_DORA_ICT not in self.presets or self.days is not None,
+            cel="size(self.presets) == 0",
+            message=f"presets is {NOT_YET}: leave it out, and give days, the longest period that you have to keep",
+            holds=lambda self: not self.presets,
         ),
         Rule(
             cel="!self.legalHold",
@@ -386,9 +388,11 @@ class Retention(Model):
     ] = ()
     days: Annotated[
         int | None,
-        Field(ge=1, le=36525, description="Days to keep every record. Together with presets the longest wins."),
+        Field(ge=1, le=36525, description="Days that every record is to be kept, at least."),
     ] = None
-    lock: Annotated[bool, Field(description="Once true it stays, days only grows, and presets are only added.")] = False
+    lock: Annotated[
+        bool, Field(description="Once true it stays, and days only grows. It goes when the policy is deleted.")
+    ] = False
     legal_hold: Annotated[bool, Field(description=f"Keep everything beyond its period; {NOT_YET}.")] = False
     on_policy_delete: Annotated[
         Literal["Retain"], Field(description="Retain: the claims stay when the policy goes.")

@@ -84,7 +84,7 @@ class Loops:
             _log.warning("namespace %s could not be reconciled, it is tried again: %s", namespace, error)
             RECONCILE_SECONDS.labels("error").observe(time.monotonic() - began)
             return None
-        except Exception:
+        except Exception:  # noqa: BLE001 - a defect that one namespace shows must not stop the others
             _log.exception("namespace %s could not be reconciled because of a defect of the operator", namespace)
             RECONCILE_SECONDS.labels("defect").observe(time.monotonic() - began)
             return None

@@ -31,14 +31,14 @@ def registry(loops: Loops) -> kopf.OperatorRegistry:
         return kopf.login_with_service_account(**arguments)
 
     @kopf.on.event("riskbus.io", "v1alpha1", "riskauditpolicies", registry=handlers, id="policy")
-    def policy(namespace: str, **_: object) -> None:
-        loops.mark(namespace)
+    async def policy(namespace: str | None, **_: object) -> None:
+        loops.mark(namespace or "")
 
     for group, version, plural in _DEPENDED_ON:
 
         @kopf.on.event(group, version, plural, registry=handlers, id=plural)
-        def depended_on(namespace: str, **_: object) -> None:
-            loops.mark_known(namespace)
+        async def depended_on(namespace: str | None, **_: object) -> None:
+            loops.mark_known(namespace or "")
 
     return handlers
 
