@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _NOWHERE = "default"  # for dry runs alone: nothing is made there
 _SIZE = "spec.volume.size"
 _RETENTION = "spec.retention"
-_LOCKED = {"lock": True, "days": 1827, "presets": ["eu-mifid2-algo"]}
+_LOCKED = {"lock": True, "days": 1827}
 
 REFUSED_CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a smaller volume": ({}, {_SIZE: "49Gi"}, "volumes only grow: give the present size or a larger one"),
@@ -28,11 +28,6 @@ REFUSED_CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "the lock taken off": ({_RETENTION: _LOCKED}, {"spec.retention.lock": False}, "set lock: true again"),
     "fewer days under the lock": ({_RETENTION: _LOCKED}, {"spec.retention.days": 1826}, "days only grows while lock"),
     "no days under the lock": ({_RETENTION: _LOCKED}, {"spec.retention.days": MISSING}, "days only grows while lock"),
-    "a preset less under the lock": (
-        {_RETENTION: _LOCKED},
-        {"spec.retention.presets": []},
-        "keep those that are there",
-    ),
     "no retention any more under the lock": ({_RETENTION: _LOCKED}, {_RETENTION: MISSING}, "set lock: true again"),
 }
 ALLOWED_CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -41,10 +36,7 @@ ALLOWED_CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "another log path": ({}, {"spec.audit.logPath": "/data/risk_audit.jsonl"}),
     "fewer days without a lock": ({"spec.retention.days": 1827}, {"spec.retention.days": 1}),
     "the lock put on": ({"spec.retention.days": 1827}, {"spec.retention.lock": True}),
-    "more under the lock": (
-        {_RETENTION: _LOCKED},
-        {_RETENTION: _LOCKED | {"days": 2557, "presets": ["us-cftc", "eu-mifid2-algo"]}},
-    ),
+    "more days under the lock": ({_RETENTION: _LOCKED}, {"spec.retention.days": 2557}),
 }
 
 

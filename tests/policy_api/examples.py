@@ -111,6 +111,7 @@ BAD = (
     Bad("a segment size in milli", {"spec.audit.rotation.maxSize": "256m"}, _MEBI),
     Bad("a segment age in days", {"spec.audit.rotation.maxAge": "1d"}, _DURATION),
     Bad("a segment age without unit", {"spec.audit.rotation.maxAge": "3600"}, _DURATION),
+    Bad("compressed segments", {"spec.audit.rotation.compress": True}, f"compress is {_NOT_YET}"),
     Bad("a variable with a dash", {_ENV: {"RISK-LEVEL": "1"}}, "every name must be an environment variable's"),
     Bad("a variable with a digit first", {_ENV: {"1ST": "1"}}, "every name must be an environment variable's"),
     Bad("the log path as a variable", {_ENV: {"RISK_AUDIT_LOG_PATH": "/x/y"}}, "leave it out and use audit.logPath"),
@@ -149,7 +150,7 @@ BAD = (
     Bad("an unknown preset", {"spec.retention.presets": ["sox"]}, "eu-mifid2-algo"),
     Bad("no day at all", {"spec.retention.days": 0}, "greater than or equal to 1"),
     Bad("days as a word", {"spec.retention.days": "1827"}, "integer"),
-    Bad("dora without a period", {"spec.retention.presets": ["eu-dora-ict"]}, "give days, the period that you can"),
+    Bad("a preset of later", {"spec.retention.presets": ["us-sec-worm"]}, f"presets is {_NOT_YET}, and give days"),
     Bad("a legal hold", {"spec.retention.legalHold": True}, f"legalHold is {_NOT_YET}"),
     Bad("a protected namespace", {"spec.retention.protectNamespace": True}, f"protectNamespace is {_NOT_YET}"),
     Bad("claims deleted with the policy", {"spec.retention.onPolicyDelete": "Delete"}, "Retain"),
@@ -185,11 +186,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "every event at once": {
         "spec.audit.durability": "Sync",
         "spec.audit.rotation": {"maxSize": "1G", "maxAge": "90m", "compress": False},
-        _ENV: {"RISK_AUDIT_STREAM": "intraday", "_REGION": ""},
+        _ENV: {"RISK_AUDIT_STREAM": "intraday", "RISK_AUDIT_REPORT": "off", "_REGION": ""},
     },
     "many pods": {"spec.volume.accessModes": ["ReadWriteMany"], "spec.injection.perPodDirectory": True},
     "one writer for sure": {"spec.volume.accessModes": ["ReadWriteOncePod"], "spec.injection.perPodDirectory": False},
-    "retention": {"spec.retention": {"presets": ["eu-dora-ict", "us-sec-worm"], "days": 2557, "lock": True}},
+    "retention": {"spec.retention": {"days": 2557, "lock": True}},
     "alerts": {
         "spec.monitoring": {
             "ruleLabels": {"example.com/team": "risk", "prometheus": ""},

@@ -10,7 +10,8 @@ from riskbus_operator.api.quantity import duration_in_seconds, size_in_bytes
 _UNITS = ["", "k", "M", "G", "T", "P", "Ki", "Mi", "Gi", "Ti", "Pi"]
 
 
-@given(number=st.integers(min_value=1, max_value=10**15 - 1), unit=st.sampled_from(_UNITS))
+# Kubernetes' own parser in Python counts with 28 digits, which end at some 10^12 pebibytes.
+@given(number=st.integers(min_value=1, max_value=10**12), unit=st.sampled_from(_UNITS))
 def test_a_size_has_the_bytes_that_kubernetes_counts(number: int, unit: str) -> None:
     """A size read differently would make claims that shrink, and alerts at the wrong time."""
     text = f"{number}{unit}"
