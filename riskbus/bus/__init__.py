@@ -3,7 +3,8 @@
 What may live here: everything between `publish` and a handler. The audit log below knows nothing of it.
 """
 
-from riskbus.bus.bus import RiskEventBus, Unfinished
+from riskbus.bus.bus import RiskEventBus
+from riskbus.bus.closing import Unfinished
 from riskbus.bus.statistics import BusStatistics, LatencyStatistics
 from riskbus.bus.subscription import Subscription, SubscriptionStatistics
 

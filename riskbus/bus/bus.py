@@ -7,21 +7,22 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 from weakref import WeakSet
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from riskbus.bus.closing import Unfinished, drain
 from riskbus.bus.delivery import Delivery
-from riskbus.bus.loops import LoopServer, LoopThread
-from riskbus.bus.mailbox import Mailbox
+from riskbus.bus.dispatcher import Dispatcher
+from riskbus.bus.mailbox import Mailbox, serving
 from riskbus.bus.metrics import collector_for
+from riskbus.bus.routes import Routes
 from riskbus.bus.statistics import BusStatistics, snapshot
 from riskbus.bus.subscription import EventTypes, Handler, Subscription
 from riskbus.bus.tally import Tallies
-from riskbus.bus.workers import LEAST_WORKERS, Workers
+from riskbus.bus.workers import LEAST_WORKERS
 from riskbus.errors import ClosedError, SettingsError
 from riskbus.events import EventPriority, RiskEvent, event_type_name
 from riskbus.runtime import AuditLog, Receipt
@@ -30,24 +31,10 @@ DEFAULT_CAPACITY = 10_000
 """Events of one priority that may wait for one subscription: seconds of a busy day, megabytes of memory."""
 
 _EXIT_TIMEOUT = 5.0
-_DRAIN_POLL_SECONDS = 0.005
+"""Seconds that the end of the process gives a bus nobody closed."""
 
-
-@dataclass(frozen=True, slots=True)
-class Unfinished:
-    """What `close` could not finish in its time; false when nothing was left.
-
-    Attributes:
-        undelivered: Events that a handler did not get, with the subscription's name; one that is in a handler's hands
-            counts too.
-        not_durable: Record lines (JSON) that were accepted and are not on durable storage.
-    """
-
-    undelivered: tuple[tuple[str, RiskEvent], ...]
-    not_durable: tuple[bytes, ...]
-
-    def __bool__(self) -> bool:
-        return bool(self.undelivered or self.not_durable)
+_SHARE_OF_LOG = 0.5
+"""Share of the time of `close` that handlers leave to the audit log: evidence comes before a handler that hangs."""
 
 
 class RiskEventBus:
@@ -94,33 +81,31 @@ class RiskEventBus:
             raise SettingsError("audit_log and audit_log_path are both given; give one of them")
         self._max_workers = max_workers
         self._measure = enable_latency_monitoring
-        self._objectives_ns = {priority: int(us * 1000) for priority, us in (latency_slo_us or {}).items()}
+        self._objectives_ns = _objectives_ns(latency_slo_us or {})
         self._owns_log = audit_log is None
         self._log = AuditLog(audit_log_path, registry=registry) if audit_log is None else audit_log
-        self._closing = threading.Lock()
         self._closed = False
         self._unfinished: Unfinished | None = None
-        self._subscriptions: tuple[Subscription, ...] = ()
-        self._interested: dict[str, tuple[Subscription, ...]] = {}
-        self._start()
-        self._shown = collector_for(registry).add(self.statistics)
+        self._routes = Routes()
+        self._begin()
+        self._collector = collector_for(registry)
+        self._collector.add(self)
         _living.add(self)
 
-    def _start(self) -> None:
-        self._changing = threading.Lock()
+    def _begin(self) -> None:
+        self._closing = threading.Lock()
+        self._closer = 0
         self._tallies = Tallies()
-        self._delivery = Delivery(self._tallies, measure=self._measure, objectives_ns=self._objectives_ns)
-        self._workers = Workers(self._max_workers, self._serve)
-        self._loop_thread: LoopThread | None = None
-        self._loops: dict[asyncio.AbstractEventLoop, LoopServer] = {}
-        self._servers: dict[Subscription, LoopServer] = {}
+        delivery = Delivery(self._tallies, measure=self._measure, objectives_ns=self._objectives_ns)
+        self._delivery = delivery
+        self._dispatcher = Dispatcher(self._max_workers, delivery)
 
     @property
     def audit_log(self) -> AuditLog:
         """The log that every published event is recorded in."""
         return self._log
 
-    def subscribe(
+    def subscribe(  # noqa: PLR0913  # all but the first two by keyword only
         self,
         event_type: EventTypes,
         handler: Handler,
@@ -128,18 +113,20 @@ class RiskEventBus:
         name: str = "",
         inline: bool = False,
         capacity: int = DEFAULT_CAPACITY,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> Subscription:
         """Have a handler called with each event of a type.
 
         Args:
             event_type: One type, several, or None for all.
-            handler: Takes one event. An async one runs on the running event loop, or on a loop of the bus if none runs
-                where `subscribe` is called.
+            handler: Takes one event; may be async.
             name: Names it in logs and metrics; its own name if empty.
             inline: Run the handler on the publisher's thread, before `publish` returns. For what must not wait even
                 for another thread to wake up, and is quick.
             capacity: Events of one priority that may wait for it; more are dropped, counted and logged. They are in the
                 audit log all the same.
+            loop: The event loop that an async handler runs on. None takes the loop that runs where `subscribe` is
+                called, or else one of the bus in a thread of its own.
 
         Returns:
             What `unsubscribe` takes.
@@ -151,19 +138,15 @@ class RiskEventBus:
         if self._closed:
             raise ClosedError("this bus is closed; subscribe before close()")
         subscription = Subscription(event_type, handler, name=name, inline=inline, capacity=capacity)
-        with self._changing:
-            if subscription.is_async:
-                self._servers[subscription] = self._loop_server()
-            self._subscriptions = (*self._subscriptions, subscription)
-            self._interested = {}
+        self._dispatcher.attach(subscription, _running_loop() if loop is None else loop)
+        self._routes.add(subscription)
+        if not inline:
+            self._dispatcher.start()
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Call a handler no more. Events that wait for it are dropped and counted; one it has in hand it finishes."""
-        with self._changing:
-            self._subscriptions = tuple(other for other in self._subscriptions if other is not subscription)
-            self._interested = {}
-            self._servers.pop(subscription, None)
+        self._routes.remove(subscription)
         left = sum(len(mailbox.seal()) for mailbox in subscription.mailboxes)
         if left:
             subscription.note_drops(left, "it unsubscribed")
@@ -184,21 +167,19 @@ class RiskEventBus:
         receipt = self._log.append(event)
         if self._closed:
             raise ClosedError(f"this bus is closed; event {event.event_id} was recorded but reaches no handler")
-        name = event_type_name(event.event_type)
-        for subscription in self._interested.get(name) or self._look_up(name):
-            if subscription.inline:
-                self._delivery.call(subscription, event, published_ns)
-            else:
-                self._hand_over(subscription, event, published_ns)
+        for subscription in self._routes.interested_in(event_type_name(event.event_type)):
+            self._dispatcher.dispatch(subscription, event, published_ns)
         self._delivery.published(event, published_ns)
         return receipt
 
     def statistics(self) -> BusStatistics:
         """Return the counts and latencies so far. Cheap; any thread."""
-        return snapshot(self._tallies.total(), tuple(each.statistics() for each in self._subscriptions))
+        return snapshot(self._tallies.total(), tuple(each.statistics() for each in self._routes.subscriptions))
 
     def close(self, timeout: float = 5.0) -> Unfinished:
         """Deliver what waits, make everything durable, and end. Calling it again changes nothing.
+
+        Called by a handler while another thread closes the bus, it returns at once what is unfinished at that moment.
 
         Args:
             timeout: Seconds for all of it. A handler that hangs delays nobody longer.
@@ -206,18 +187,19 @@ class RiskEventBus:
         Returns:
             What was not delivered or not durable by then.
         """
+        self._closed = True
         deadline = time.monotonic() + timeout
-        with self._closing:
+        cannot_wait = serving.get() is not None or self._closer == threading.get_ident()
+        if not self._closing.acquire(timeout=0 if cannot_wait else max(0.0, timeout)):
+            return self._unfinished_now()
+        try:
+            self._closer = threading.get_ident()
             if self._unfinished is None:
-                self._closed = True
-                undelivered = self._drain(deadline)
-                self._workers.stop()
-                if self._loop_thread is not None:
-                    self._loop_thread.stop()
-                left = max(0.0, deadline - time.monotonic())
-                self._unfinished = Unfinished(undelivered, self._log.close(left) if self._owns_log else ())
-                _living.discard(self)
+                self._unfinished = self._end(timeout, deadline)
             return self._unfinished
+        finally:
+            self._closer = 0
+            self._closing.release()
 
     def __enter__(self) -> Self:
         return self
@@ -227,64 +209,50 @@ class RiskEventBus:
     ) -> None:
         self.close()
 
-    def _look_up(self, name: str) -> tuple[Subscription, ...]:
-        """Who wants events of this type; remembered until someone subscribes or unsubscribes."""
-        interested = self._interested
-        found = tuple(subscription for subscription in self._subscriptions if subscription.wants(name))
-        interested[name] = found  # of the generation that was read before: a change in between is not overwritten
-        return found
+    def _end(self, timeout: float, deadline: float) -> Unfinished:
+        undelivered = drain(self._mailboxes(), deadline - timeout * _SHARE_OF_LOG)
+        self._dispatcher.stop()
+        not_durable = self._log.close(max(0.0, deadline - time.monotonic())) if self._owns_log else ()
+        self._collector.retire(self)
+        _living.discard(self)
+        return Unfinished(undelivered, not_durable)
 
-    def _hand_over(self, subscription: Subscription, event: RiskEvent, published_ns: int) -> None:
-        mailbox = subscription.mailboxes[event.priority]
-        if not mailbox.offer(event, published_ns):
-            subscription.note_drops(1, "its queue is full, or it unsubscribed")
-        elif mailbox.claim():
-            (self._servers.get(subscription) or self._workers).schedule(mailbox)
+    def _unfinished_now(self) -> Unfinished:
+        waiting = ((mailbox.subscription.name, event) for mailbox in self._mailboxes() for event in mailbox.waiting())
+        return Unfinished(tuple(waiting), ())
 
-    def _serve(self, mailbox: Mailbox) -> bool:
-        item = mailbox.take()
-        if item is None:
-            return False
-        mailbox.in_hand = item[0]
-        self._delivery.call(mailbox.subscription, *item)
-        mailbox.in_hand = None
-        return True
-
-    def _loop_server(self) -> LoopServer:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self._loop_thread = self._loop_thread or LoopThread()
-            loop = self._loop_thread.loop
-        return self._loops.setdefault(loop, LoopServer(loop, self._delivery))
-
-    def _drain(self, deadline: float) -> tuple[tuple[str, RiskEvent], ...]:
-        """Wait until nothing waits for a handler, or the deadline; then take what is left."""
-        me = threading.get_ident()  # a handler that closes the bus does not wait for itself
-        mailboxes = [mailbox for each in self._subscriptions for mailbox in each.mailboxes]
-        pause = threading.Event()
-        while time.monotonic() < deadline and any(not box.idle and box.served_by != me for box in mailboxes):
-            pause.wait(_DRAIN_POLL_SECONDS)
-        left: list[tuple[str, RiskEvent]] = []
-        for box in mailboxes:
-            if box.in_hand is not None and box.served_by != me:
-                left.append((box.subscription.name, box.in_hand))
-            left += [(box.subscription.name, event) for event in box.seal()]
-        return tuple(left)
+    def _mailboxes(self) -> list[Mailbox]:
+        return [mailbox for subscription in self._routes.subscriptions for mailbox in subscription.mailboxes]
 
     def _begin_again_in_child(self) -> None:
         """Threads and locks stayed in the parent, and so does what waited there: the parent delivers it."""
-        self._closing = threading.Lock()
-        self._start()
-        for subscription in self._subscriptions:
+        subscriptions = self._routes.subscriptions
+        self._begin()
+        for subscription in subscriptions:
             subscription.begin_again()
-            if subscription.is_async:
-                self._loop_thread = self._loop_thread or LoopThread()
-                loop = self._loop_thread.loop
-                self._servers[subscription] = self._loops.setdefault(loop, LoopServer(loop, self._delivery))
+            self._dispatcher.attach(subscription, None)  # the parent's event loop does not run here
+        self._collector.add(self)
+        self._routes = Routes(subscriptions)
 
 
 _living: WeakSet[RiskEventBus] = WeakSet()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _objectives_ns(latency_slo_us: Mapping[EventPriority, float]) -> dict[EventPriority, int]:
+    for priority, microseconds in latency_slo_us.items():
+        if priority not in tuple(EventPriority) or not microseconds > 0:
+            raise SettingsError(
+                f"latency_slo_us has {priority!r}: {microseconds!r}; give an EventPriority and a positive number of "
+                "microseconds"
+            )
+    return {priority: round(microseconds * 1000) for priority, microseconds in latency_slo_us.items()}
 
 
 def _close_all() -> None:

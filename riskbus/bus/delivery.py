@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Mapping
 from typing import cast
 
+from riskbus.bus.mailbox import Mailbox
 from riskbus.bus.subscription import Subscription
 from riskbus.bus.tally import Path, Tallies
 from riskbus.events import EventPriority, RiskEvent
@@ -36,6 +37,19 @@ class Delivery:
         except Exception as error:  # noqa: BLE001  # whatever a user's handler raises is the user's
             subscription.note_failure(event, error)
         self._after(event, started_ns)
+
+    def call_next(self, mailbox: Mailbox) -> bool:
+        """Call the handler with the oldest event that waits for it, on a worker's thread; False when none does."""
+        item = mailbox.take()
+        if item is None:
+            return False
+        mailbox.in_hand = item[0]
+        try:
+            self.call(mailbox.subscription, *item)
+        except BaseException as error:  # noqa: BLE001  # sys.exit() in a handler must not end the worker
+            mailbox.subscription.note_failure(item[0], error)
+        mailbox.in_hand = None
+        return True
 
     async def call_async(self, subscription: Subscription, event: RiskEvent, published_ns: int) -> None:
         """Await a handler on this event loop. What it raises is counted and logged."""

@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 from riskbus.bus.delivery import Delivery
-from riskbus.bus.mailbox import Mailbox
+from riskbus.bus.mailbox import Mailbox, serving
 
 _TURN_EVENTS = 64
 """Events of one mailbox before the loop's other tasks get their turn, also when no handler ever suspends."""
@@ -24,26 +24,26 @@ class LoopServer:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, delivery: Delivery) -> None:
-        self._loop = loop
+        self.loop = loop
         self._delivery = delivery
         self._tasks: set[asyncio.Task[None]] = set()
 
     def schedule(self, mailbox: Mailbox) -> None:
         """Have a claimed mailbox served. A loop that is closed drops what waits, and says so."""
         try:
-            self._loop.call_soon_threadsafe(self._start, mailbox)
+            self.loop.call_soon_threadsafe(self._start, mailbox)
         except RuntimeError:
             lost = mailbox.seal()
             mailbox.release()
             mailbox.subscription.note_drops(len(lost), "its event loop is closed")
 
     def _start(self, mailbox: Mailbox) -> None:
-        task = self._loop.create_task(self._serve(mailbox))
+        task = self.loop.create_task(self._serve(mailbox))
         self._tasks.add(task)  # the loop itself keeps only a weak reference
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, mailbox: Mailbox) -> None:
-        mailbox.served_by = threading.get_ident()
+        serving.set(mailbox)  # a task has a context of its own
         try:
             for _ in range(_TURN_EVENTS):
                 item = mailbox.take()
@@ -53,7 +53,6 @@ class LoopServer:
                 await self._delivery.call_async(mailbox.subscription, *item)
                 mailbox.in_hand = None
         finally:  # also when the task is cancelled with its loop
-            mailbox.served_by = 0
             if mailbox.release():
                 self.schedule(mailbox)
 

@@ -2,12 +2,16 @@
 
 import threading
 from collections import deque
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from riskbus.events import EventPriority, RiskEvent
 
 if TYPE_CHECKING:
     from riskbus.bus.subscription import Subscription
+
+serving: ContextVar["Mailbox | None"] = ContextVar("serving", default=None)
+"""The mailbox whose handler runs here: in this worker thread, or in this task of an event loop."""
 
 
 class Mailbox:
@@ -30,16 +34,14 @@ class Mailbox:
         subscription: Whose events these are.
         priority: The one priority of all events in it.
         in_hand: The event whose handler runs now, if any.
-        served_by: Identifier of the thread that serves the mailbox now; 0 for none.
     """
 
-    __slots__ = ("_capacity", "_claimed", "_waiting", "in_hand", "priority", "served_by", "subscription")
+    __slots__ = ("_capacity", "_claimed", "_waiting", "in_hand", "priority", "subscription")
 
     def __init__(self, subscription: "Subscription", priority: EventPriority, capacity: int) -> None:
         self.subscription = subscription
         self.priority = priority
         self.in_hand: RiskEvent | None = None
-        self.served_by = 0
         self._capacity = capacity
         self._waiting: deque[tuple[RiskEvent, int]] = deque()
         self._claimed = threading.Lock()
@@ -81,6 +83,10 @@ class Mailbox:
         while item := self.take():
             left.append(item[0])
         return left
+
+    def waiting(self) -> tuple[RiskEvent, ...]:
+        """Return what waits, oldest first."""
+        return tuple(event for event, _ in self._waiting.copy())
 
     @property
     def idle(self) -> bool:

@@ -1,8 +1,9 @@
 """Metrics of the buses of a process: read from their counts when Prometheus asks, so that publishing pays nothing."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Iterator
 from threading import Lock
+from typing import Protocol
 from weakref import WeakKeyDictionary, WeakSet
 
 from prometheus_client import CollectorRegistry
@@ -10,24 +11,43 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from riskbus.bus.statistics import BusStatistics
-from riskbus.bus.tally import BUCKET_BOUNDS_NS, Path
+from riskbus.bus.statistics import BusStatistics, total
+from riskbus.bus.tally import BUCKET_BOUNDS_NS
 from riskbus.events import EventPriority
 
 _NS_PER_SECOND = 1_000_000_000
 
 
+class Source(Protocol):
+    """What a bus is to its metrics."""
+
+    def statistics(self) -> BusStatistics:
+        """Return the counts of now."""
+
+
 class BusCollector(Collector):
-    """Adds up all buses of one registry. Thread-safe."""
+    """Adds up all buses of one registry, closed ones included. Thread-safe."""
 
     def __init__(self) -> None:
-        self._sources: WeakSet[_Source] = WeakSet()
+        self.begin_again()
 
-    def add(self, statistics: Callable[[], BusStatistics]) -> "_Source":
-        """Show a bus for as long as the returned object is kept."""
-        source = _Source(statistics)
-        self._sources.add(source)
-        return source
+    def begin_again(self) -> None:
+        """Start from nothing: at the start, and in the child of a fork, where the lock may be held for ever."""
+        self._lock = Lock()
+        self._living: WeakSet[Source] = WeakSet()
+        self._ended = total([])
+
+    def add(self, bus: Source) -> None:
+        """Count a bus in for as long as it exists."""
+        with self._lock:
+            self._living.add(bus)
+
+    def retire(self, bus: Source) -> None:
+        """Keep the counts of a bus that has ended: counters never go back."""
+        with self._lock:
+            if bus in self._living:
+                self._living.discard(bus)
+                self._ended = total([self._ended, bus.statistics()])
 
     def describe(self) -> list[Metric]:
         """Return nothing: the registry need not collect to learn the names."""
@@ -35,59 +55,44 @@ class BusCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of this moment."""
-        buses = [source.statistics() for source in list(self._sources)]
-        yield from _by_priority(buses)
-        yield from _by_subscription(buses)
-        yield from _latencies(buses)
+        with self._lock:
+            statistics = total([self._ended, *(bus.statistics() for bus in self._living)])
+        yield from _by_priority(statistics)
+        yield from _by_subscription(statistics)
+        yield from _latencies(statistics)
 
 
-class _Source:
-    def __init__(self, statistics: Callable[[], BusStatistics]) -> None:
-        self.statistics = statistics
-
-
-def _by_priority(buses: list[BusStatistics]) -> Iterator[Metric]:
-    published = CounterMetricFamily("riskbus_published", "Events published.", labels=["priority"])
-    delivered = CounterMetricFamily("riskbus_delivered", "Handler calls that ended.", labels=["priority"])
-    for priority in EventPriority:
-        published.add_metric([priority.name], sum(bus.published[priority] for bus in buses))
-        delivered.add_metric([priority.name], sum(bus.delivered[priority] for bus in buses))
-    yield published
-    yield delivered
-
-
-def _by_subscription(buses: list[BusStatistics]) -> Iterator[Metric]:
-    failed: Counter[str] = Counter()
-    dropped: Counter[str] = Counter()
-    for bus in buses:
-        for subscription in bus.subscriptions:
-            failed[subscription.name] += subscription.failed
-            dropped[subscription.name] += subscription.dropped
+def _by_priority(statistics: BusStatistics) -> Iterator[Metric]:
     for name, text, counts in (
-        ("riskbus_handler_failures", "Handler calls that raised.", failed),
-        ("riskbus_dropped", "Events that a handler never got.", dropped),
+        ("riskbus_published", "Events published.", statistics.published),
+        ("riskbus_delivered", "Handler calls that ended.", statistics.delivered),
     ):
-        family = CounterMetricFamily(name, text, labels=["subscription"])
-        for subscription_name, count in counts.items():
-            family.add_metric([subscription_name], count)
+        family = CounterMetricFamily(name, text, labels=["priority"])
+        for priority in EventPriority:
+            family.add_metric([priority.name], counts[priority])
         yield family
 
 
-def _latencies(buses: list[BusStatistics]) -> Iterator[Metric]:
+def _by_subscription(statistics: BusStatistics) -> Iterator[Metric]:
+    failures = CounterMetricFamily("riskbus_handler_failures", "Handler calls that raised.", labels=["subscription"])
+    dropped = CounterMetricFamily("riskbus_dropped", "Events that a handler never got.", labels=["subscription"])
+    for subscription in statistics.subscriptions:
+        failures.add_metric([subscription.name], subscription.failed)
+        dropped.add_metric([subscription.name], subscription.dropped)
+    yield failures
+    yield dropped
+
+
+def _latencies(statistics: BusStatistics) -> Iterator[Metric]:
     labels = ["path", "priority"]
     seconds = HistogramMetricFamily("riskbus_latency_seconds", "Latency by path and priority.", labels=labels)
     late = CounterMetricFamily("riskbus_latency_objective_misses", "Latencies above the objective.", labels=labels)
-    for path in Path:
-        for priority in EventPriority:
-            found = [bus.latencies[path, priority] for bus in buses]
-            names = [path.name.lower(), priority.name]
-            buckets = [
-                (str(bound / _NS_PER_SECOND), float(sum(latency.cumulative[index] for latency in found)))
-                for index, bound in enumerate(BUCKET_BOUNDS_NS)
-            ]
-            buckets.append(("+Inf", float(sum(latency.count for latency in found))))
-            seconds.add_metric(names, buckets, sum(latency.total_ns for latency in found) / _NS_PER_SECOND)
-            late.add_metric(names, sum(latency.late for latency in found))
+    for (path, priority), latency in statistics.latencies.items():
+        names = [path.name.lower(), priority.name]
+        bounds = zip(BUCKET_BOUNDS_NS, latency.cumulative, strict=True)
+        buckets = [(str(bound / _NS_PER_SECOND), float(count)) for bound, count in bounds]
+        seconds.add_metric(names, [*buckets, ("+Inf", float(latency.count))], latency.total_ns / _NS_PER_SECOND)
+        late.add_metric(names, latency.late)
     yield seconds
     yield late
 
@@ -103,3 +108,13 @@ def collector_for(registry: CollectorRegistry) -> BusCollector:
             _by_registry[registry] = BusCollector()
             registry.register(_by_registry[registry])
         return _by_registry[registry]
+
+
+def _after_fork_in_child() -> None:
+    global _lock  # noqa: PLW0603 -- another thread of the parent may have held it
+    _lock = Lock()
+    for collector in _by_registry.values():
+        collector.begin_again()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

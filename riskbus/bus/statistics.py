@@ -1,6 +1,6 @@
 """What `RiskEventBus.statistics` returns: a consistent picture of one moment, in plain values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -75,3 +75,39 @@ def _latency(latency: Latency) -> LatencyStatistics:
         late=latency.late,
         cumulative=tuple(accumulate(latency.buckets[:-1])),
     )
+
+
+def total(several: Sequence[BusStatistics]) -> BusStatistics:
+    """Add up the statistics of several buses; of none, everything is zero."""
+    return BusStatistics(
+        published={priority: sum(each.published[priority] for each in several) for priority in EventPriority},
+        delivered={priority: sum(each.delivered[priority] for each in several) for priority in EventPriority},
+        latencies={
+            (path, priority): _sum([each.latencies[path, priority] for each in several])
+            for path in Path
+            for priority in EventPriority
+        },
+        subscriptions=_by_name([subscription for each in several for subscription in each.subscriptions]),
+    )
+
+
+def _sum(several: Sequence[LatencyStatistics]) -> LatencyStatistics:
+    return LatencyStatistics(
+        count=sum(each.count for each in several),
+        total_ns=sum(each.total_ns for each in several),
+        late=sum(each.late for each in several),
+        cumulative=tuple(sum(each.cumulative[index] for each in several) for index in range(len(BUCKET_BOUNDS_NS))),
+    )
+
+
+def _by_name(several: Sequence[SubscriptionStatistics]) -> tuple[SubscriptionStatistics, ...]:
+    named: dict[str, SubscriptionStatistics] = {}
+    for each in several:
+        before = named.get(each.name, SubscriptionStatistics(each.name, waiting=0, failed=0, dropped=0))
+        named[each.name] = SubscriptionStatistics(
+            each.name,
+            waiting=before.waiting + each.waiting,
+            failed=before.failed + each.failed,
+            dropped=before.dropped + each.dropped,
+        )
+    return tuple(named.values())

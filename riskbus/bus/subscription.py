@@ -7,10 +7,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from riskbus.bus.mailbox import Mailbox
 from riskbus.errors import SettingsError
 from riskbus.events import EventPriority, RiskEvent, event_type_name
+
+if TYPE_CHECKING:
+    import asyncio
 
 Handler = Callable[[RiskEvent], object] | Callable[[RiskEvent], Awaitable[object]]
 EventTypes = str | Enum | Iterable[str | Enum] | None
@@ -46,8 +50,13 @@ class Subscription:
         handler: What is called with each event.
         event_types: Names of the event types; None for all.
         inline: Whether the handler runs on the publisher's thread.
+        loop: The event loop that an async handler runs on; None for others.
         mailboxes: One for each priority, indexed by it.
+        schedule: Has a claimed mailbox served.
     """
+
+    mailboxes: tuple[Mailbox, ...]
+    schedule: Callable[[Mailbox], None]
 
     def __init__(self, event_types: EventTypes, handler: Handler, *, name: str, inline: bool, capacity: int) -> None:
         if not callable(handler):
@@ -61,6 +70,7 @@ class Subscription:
         self.is_async = _is_async(handler)
         if inline and self.is_async:
             raise SettingsError(f"handler {self.name} is async, so it cannot run inline on the publisher's thread")
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._capacity = capacity
         self.begin_again()
 

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from riskbus.bus.mailbox import Mailbox
+from riskbus.bus.mailbox import Mailbox, serving
 from riskbus.events import EventPriority
 
 LEAST_WORKERS = 2
@@ -73,21 +73,28 @@ class Workers:
         self._critical_tokens: SimpleQueue[bool] = SimpleQueue()
         self._general_tokens: SimpleQueue[bool] = SimpleQueue()
         self._help_wanted = threading.Event()
+        self._starting = threading.Lock()  # held once the threads run
         self._stopping = False
-        self._reserved = Worker("riskbus-critical", self._run_reserved, self._critical_tokens)
+        self._reserved: Worker | None = None
         self._general: list[Worker] = []
-        self._add_general_worker()
-        self._watch = threading.Thread(target=self._run_watch, name="riskbus-watch", daemon=True)
-        self._watch.start()
+
+    def start(self) -> None:
+        """Start the threads, if that was not done yet. What was scheduled before is served then."""
+        if self._starting.acquire(blocking=False):
+            self._reserved = Worker("riskbus-critical", self._run_reserved, self._critical_tokens)
+            self._add_general_worker()
+            threading.Thread(target=self._run_watch, name="riskbus-watch", daemon=True).start()
 
     def schedule(self, mailbox: Mailbox) -> None:
         """Have a claimed mailbox served. Neither blocks nor fails."""
+        if self._reserved is None:
+            self.start()
         self._lanes[mailbox.priority].append(mailbox)
         if mailbox.priority is not EventPriority.CRITICAL:
             self._general_tokens.put(True)
             return
         self._critical_tokens.put(True)
-        if self._reserved.busy:
+        if self._reserved is not None and self._reserved.busy:
             self._ask_general_workers()
 
     def stop(self) -> None:
@@ -97,11 +104,6 @@ class Workers:
         self._critical_tokens.put(False)
         for _ in range(self._max_workers):
             self._general_tokens.put(False)
-
-    @property
-    def threads(self) -> tuple[threading.Thread, ...]:
-        """The threads that run handlers."""
-        return (self._reserved.thread, *(worker.thread for worker in self._general))
 
     def _ask_general_workers(self) -> None:
         self._general_tokens.put(True)
@@ -130,14 +132,14 @@ class Workers:
     def _take_turn(self, worker: Worker, mailbox: Mailbox) -> None:
         """Serve a mailbox until it is empty, had its share, or something more urgent waits."""
         more_urgent = self._lanes[: mailbox.priority]
-        mailbox.served_by = threading.get_ident()
+        serving.set(mailbox)
         for _ in range(_TURN_EVENTS):
             if not self._serve(mailbox):
                 break
             worker.handled += 1
             if any(more_urgent):
                 break
-        mailbox.served_by = 0
+        serving.set(None)
         if mailbox.release():
             self.schedule(mailbox)
 
