@@ -18,7 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from riskbus_operator.api.errors import OperatorError
 from riskbus_operator.cluster.client import Cluster
 from riskbus_operator.cluster.errors import ApiError
-from riskbus_operator.cluster.lease import Lease
+from riskbus_operator.cluster.lease import Lease, LeaseLostError
 from riskbus_operator.cluster.reconciling import reconcile
 from riskbus_operator.desired.names import MANAGED_BY_LABEL, MANAGER
 from riskbus_operator.handlers.loops import Loops
@@ -74,10 +74,23 @@ async def run(options: Options) -> None:
         for namespace in namespaces:
             loops.mark(namespace)
         watches = kopf.operator(
-            registry=registry(loops), settings=settings(), clusterwide=True, standalone=True, stop_flag=stop
+            registry=registry(loops, cluster.credentials),
+            settings=settings(),
+            clusterwide=True,
+            standalone=True,
+            stop_flag=stop,
         )
-        await _first(watches, lease.keep())
+        await _first(watches, _lead(lease, loops))
     _log.info("stopped")
+
+
+async def _lead(lease: Lease, loops: Loops) -> None:
+    """Hold the Lease; when it is lost, end the loops before anything else: another operator writes now."""
+    try:
+        await lease.keep()
+    except LeaseLostError:
+        await loops.stop()
+        raise
 
 
 async def _first(*coroutines: Coroutine[Any, Any, object]) -> bool:

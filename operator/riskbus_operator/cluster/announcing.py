@@ -18,15 +18,17 @@ _SILENT = frozenset({ConditionType.RECONCILING})  # it comes and goes with every
 
 
 async def announce(cluster: Cluster, policy: Object, status: PolicyStatus, now: datetime) -> None:
-    """Create an Event for each condition whose status is not what the policy said before.
+    """Create an Event for each reason for which a condition's status is not what the policy said before.
+
+    Ready and the condition that it got its reason from make one Event, not two.
 
     An Event that cannot be created is not worth failing for: the conditions say the same.
     """
     before = {one["type"]: one["status"] for one in (policy.get("status") or {}).get("conditions") or []}
-    for condition in status.conditions:
-        if condition.type not in _SILENT and _is_news(condition, before.get(condition.type)):
-            with contextlib.suppress(ApiError):
-                await cluster.create(_event(policy, condition, now))
+    news = [one for one in status.conditions if one.type not in _SILENT and _is_news(one, before.get(one.type))]
+    for condition in {one.message: one for one in reversed(news)}.values():
+        with contextlib.suppress(ApiError):
+            await cluster.create(_event(policy, condition, now))
 
 
 def _is_news(condition: Condition, before: str | None) -> bool:

@@ -1,8 +1,12 @@
 """One connection to the API server: plain JSON in and out, every failure an `ApiError`."""
 
+import asyncio
 import json
 import os
+import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -20,6 +24,40 @@ _PAGE = 500
 _APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 
+# A rolling control plane or a moment of overload is over by then; the loops try again later anyway.
+_BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0)
+_LONGEST_WAIT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    method: str
+    path: str
+    url: str
+    body: object
+    content_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """Where the API server is and how to log in to it, for connections that are not this module's own.
+
+    Attributes:
+        server: Its URL.
+        ca_path: File of the certificate authority, if it is not one of the system's.
+        insecure: Whether its certificate goes unchecked.
+        token: A bearer token, if that is how to log in.
+        certificate_path: File of a client certificate, if that is how.
+        private_key_path: File of its key.
+    """
+
+    server: str
+    ca_path: str | None
+    insecure: bool
+    token: str | None
+    certificate_path: str | None
+    private_key_path: str | None
+
 
 class Cluster:
     """Requests to the API server. Use it as an async context manager, on one event loop."""
@@ -36,7 +74,7 @@ class Cluster:
         """
         try:
             if os.environ.get("KUBECONFIG"):
-                await kubernetes_config.load_kube_config(client_configuration=self._configuration)  # type: ignore[no-untyped-call]  # it has no annotations
+                await kubernetes_config.load_kube_config(client_configuration=self._configuration, persist_config=False)  # type: ignore[no-untyped-call]  # it has no annotations
             else:
                 kubernetes_config.load_incluster_config(client_configuration=self._configuration)  # type: ignore[no-untyped-call]  # it has no annotations
         except (kubernetes_config.ConfigException, OSError) as error:
@@ -50,6 +88,19 @@ class Cluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._api.close()
+
+    async def credentials(self) -> Credentials:
+        """Address and login as they are now; a service account's token changes every hour."""
+        known = self._configuration
+        authorization = await known.get_api_key_with_prefix("BearerToken")
+        return Credentials(
+            server=known.host,
+            ca_path=known.ssl_ca_cert,
+            insecure=not known.verify_ssl,
+            token=authorization.split()[-1] if authorization else None,
+            certificate_path=known.cert_file,
+            private_key_path=known.key_file,
+        )
 
     async def list(self, kind: str, namespace: str = "", *, selector: str = "") -> Sequence[Object]:
         """Every object of a kind; with `kind` and `apiVersion`, which the items of a list lack."""
@@ -99,31 +150,49 @@ class Cluster:
         body: object = None,
         content_type: str = "application/json",
     ) -> Object:
-        """Send one request and return the decoded answer.
+        """Send one request and return the decoded answer; a passing trouble of the API server is waited out.
+
+        That is safe for each request that is sent here: an apply twice is an apply, the rest is pinned to a uid or a
+        resourceVersion, or has a name of its own.
 
         Raises:
             ApiError: the server cannot be reached, or refused.
         """
-        headers = {"Accept": "application/json", "Content-Type": content_type}
-        await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = f"{self._configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        request = _Request(method=method, path=path, url=url, body=body, content_type=content_type)
+        for wait in _BACKOFF_SECONDS:
+            try:
+                return await self._send(request)
+            except ApiError as error:
+                if not error.transient:
+                    raise
+                spread = random.uniform(0.5, 1.5)  # noqa: S311 - it spreads load and guards no secret
+                await asyncio.sleep(min(max(wait * spread, error.retry_after), _LONGEST_WAIT_SECONDS))
+        return await self._send(request)
+
+    async def _send(self, request: _Request) -> Object:
+        headers = {"Accept": "application/json", "Content-Type": request.content_type}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], request.path, request.method, request.body)
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_SECONDS)
         try:
-            answer = await self._api.call_api(method, url, headers, body=body, _request_timeout=timeout)
+            answer = await self._api.call_api(
+                request.method, request.url, headers, body=request.body, _request_timeout=timeout
+            )
             text = await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             what = str(error) or type(error).__name__
             raise ApiError(0, "Unreachable", f"the API server does not answer: {what}") from error
-        if answer.status >= 400:  # noqa: PLR2004 - HTTP errors begin there
-            raise _refusal(answer.status, text)
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise _refusal(answer.status, text, answer.headers.get("Retry-After", ""))
         decoded: Object = json.loads(text)
         return decoded
 
 
-def _refusal(status: int, text: bytes) -> ApiError:
+def _refusal(status: int, text: bytes, retry_after: str) -> ApiError:
+    wait = float(retry_after) if retry_after.isdigit() else 0.0
     try:
         told = json.loads(text)
         causes = (told.get("details") or {}).get("causes") or ()
-        return ApiError(status, told.get("reason", ""), told.get("message", ""), tuple(causes))
-    except (ValueError, AttributeError):
-        return ApiError(status, "", f"HTTP {status}: {text[:200].decode(errors='replace')}")
+        return ApiError(status, told.get("reason", ""), told.get("message", ""), tuple(causes), wait)
+    except (ValueError, AttributeError):  # something in between answered with a page of its own
+        return ApiError(status, "", f"HTTP {status}: {text[:200].decode(errors='replace')}", (), wait)

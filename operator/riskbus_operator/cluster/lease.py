@@ -17,6 +17,7 @@ from riskbus_operator.desired.names import Object
 DURATION_SECONDS = 15.0
 _RENEW_SECONDS = 3.0
 _RENEW_DEADLINE_SECONDS = 10.0
+_TRY_SECONDS = 5.0  # less than the deadline: an API server that hangs must not keep a lost Lease from being noticed
 _NAME = "riskbus-operator"
 
 _log = logging.getLogger(__name__)
@@ -64,29 +65,34 @@ class Lease:
     async def release(self) -> None:
         """Give it up, so that another operator need not wait for its end."""
         try:
-            lease = await self._cluster.get("Lease", self._namespace, _NAME)
-            if lease["spec"].get("holderIdentity") == self._identity:
-                lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
-                await self._cluster.replace(lease)
-        except ApiError as error:
+            async with asyncio.timeout(_TRY_SECONDS):
+                lease = await self._cluster.get("Lease", self._namespace, _NAME)
+                if lease["spec"].get("holderIdentity") == self._identity:
+                    lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+                    await self._cluster.replace(lease)
+        except (ApiError, TimeoutError) as error:
             _log.info("the Lease was not released, it runs out by itself: %s", error)
 
     async def _tried(self) -> bool:
         """Whether this holds the Lease now; anything that goes wrong is tried again by the caller."""
         try:
-            try:
-                lease = await self._cluster.get("Lease", self._namespace, _NAME)
-            except ApiError as error:
-                if not error.missing:
-                    raise
-                await self._cluster.create(self._new())
-                return True
-            if not self._may_take(lease["spec"]):
-                return False
-            await self._cluster.replace(lease | {"spec": self._spec(lease["spec"])})
-        except ApiError as error:
-            _log.warning("the Lease %s/%s: %s", self._namespace, _NAME, error)
+            async with asyncio.timeout(_TRY_SECONDS):
+                return await self._taken()
+        except (ApiError, TimeoutError) as error:
+            _log.warning("the Lease %s/%s: %s", self._namespace, _NAME, str(error) or "no answer in time")
             return False
+
+    async def _taken(self) -> bool:
+        try:
+            lease = await self._cluster.get("Lease", self._namespace, _NAME)
+        except ApiError as error:
+            if not error.missing:
+                raise
+            await self._cluster.create(self._new())
+            return True
+        if not self._may_take(lease["spec"]):
+            return False
+        await self._cluster.replace(lease | {"spec": self._spec(lease["spec"])})
         return True
 
     def _may_take(self, spec: Object) -> bool:

@@ -29,6 +29,8 @@ def status(plan: PolicyPlan, state: State, outcomes: Mapping[str, Outcome]) -> P
     """
     if plan.policy is None:
         return halted_status(plan, state.now, "InvalidSpec", f"{plan.problem}; everything is left as it is")
+    if plan.deleting:
+        return _deletion_status(plan, state, outcomes)
     pods = health(plan.policy, [item.key for item in plan.governed], state)
     facts = Facts(plan=plan, state=state, outcomes=outcomes, policy=plan.policy, health=pods)
     return PolicyStatus(
@@ -38,6 +40,15 @@ def status(plan: PolicyPlan, state: State, outcomes: Mapping[str, Outcome]) -> P
         pods=pods.counts(),
         volumes=tuple(_volumes(facts))[:_MAX_VOLUMES],
         failures=tuple(_failures(facts))[:MAX_FAILURES],
+    )
+
+
+def _deletion_status(plan: PolicyPlan, state: State, outcomes: Mapping[str, Outcome]) -> PolicyStatus:
+    """Why a deleted policy is still there."""
+    failed = [outcome.failure for outcome in outcomes.values() if outcome.failure is not None]
+    message = failed[0].message if failed else "its finalizers are not all the operator's"
+    return halted_status(
+        plan, state.now, "Deleting", f"the policy is being deleted, and is still there because of this: {message}"
     )
 
 
