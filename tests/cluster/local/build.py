@@ -112,19 +112,16 @@ def find_go() -> str:
 def _compile(go: str, module: Module, output: Path) -> None:
     arguments = [go, "build", "-v", "-trimpath", "-buildvcs=false", f"-ldflags={module.ldflags}", f"-o={output}/"]
     arguments += [f"-modfile={module.modfile}", f"-tags={module.tags}", *module.packages]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         arguments,
         cwd=_MODULES / module.folder,
         env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"},
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert process.stderr is not None  # it was asked for
-    try:
+    ) as process:
+        assert process.stderr is not None  # it was asked for
         last_lines = _watch(process.stderr, module.title)
-    finally:
-        process.wait()
     if process.returncode != 0:
         raise LocalClusterError(f"go could not build {module.title}: {' / '.join(last_lines)}")
 

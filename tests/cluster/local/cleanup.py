@@ -44,7 +44,7 @@ def stop(directory: ClusterDirectory) -> None:
         processes.end(init)
     deadline = time.monotonic() + _LIMIT_SECONDS
     # The kernel takes namespaces apart, and with them interfaces and mounts, a moment after their last process.
-    while left := [*_ownerless_interfaces(), *_ownerless_cgroups(), *loop_devices(directory)]:
+    while left := [*_ownerless_interfaces(), *_ownerless_cgroups(), *loop_devices(directory.state)]:
         if time.monotonic() > deadline:
             raise LocalClusterError(f"could not remove {', '.join(left)}; see which process still uses it")
         time.sleep(_POLL_SECONDS)
@@ -65,12 +65,12 @@ def cgroups() -> list[tuple[int, Path]]:
     return [(int(found[1]), top) for top in tops if (found := _CGROUP.fullmatch(top.name))]
 
 
-def loop_devices(directory: ClusterDirectory) -> list[str]:
-    """The loop devices that have a file of this cluster's volumes."""
+def loop_devices(path: Path) -> list[str]:
+    """The loop devices of this file, or of files in this folder."""
     found = []
     for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
         with contextlib.suppress(OSError):  # it was released meanwhile
-            if backing.read_text().startswith(f"{directory.state}/"):
+            if Path(backing.read_text().strip()).is_relative_to(path):
                 found.append(f"/dev/{backing.parts[3]}")
     return found
 

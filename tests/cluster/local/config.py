@@ -132,6 +132,8 @@ def _kubelet(node: Node) -> dict[str, object]:
         "serializeImagePulls": False,
         "volumePluginDir": str(node.runtime / "flexvolume"),
         "volumeStatsAggPeriod": "5s",
+        # How often a running pod is looked at without a cause: a claim that grew is mounted larger only then.
+        "syncFrequency": "5s",
         # Images are loaded by hand and cannot be pulled again: a full disk must not collect them.
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},

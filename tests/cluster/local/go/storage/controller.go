@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 
@@ -36,6 +35,7 @@ func (*controller) ControllerGetCapabilities(
 	for _, kind := range []csi.ControllerServiceCapability_RPC_Type{
 		csi.ControllerServiceCapability_RPC_CREATE_DELETE_VOLUME,
 		csi.ControllerServiceCapability_RPC_EXPAND_VOLUME,
+		csi.ControllerServiceCapability_RPC_SINGLE_NODE_MULTI_WRITER,
 	} {
 		rpc := &csi.ControllerServiceCapability_RPC{Type: kind}
 		response.Capabilities = append(response.Capabilities, &csi.ControllerServiceCapability{
@@ -132,31 +132,4 @@ func wantedSize(wanted *csi.CapacityRange) (int64, error) {
 		return 0, status.Errorf(codes.OutOfRange, "%d bytes: must be at least %d and at most the claim's limit", size, smallestSize)
 	}
 	return size, nil
-}
-
-func makeFileSystem(path string, size int64) error {
-	unfinished := path + ".new"
-	file, err := os.Create(unfinished)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(unfinished)
-	defer file.Close()
-	if err := file.Truncate(size); err != nil {
-		return err
-	}
-	lazy := "lazy_itable_init=1,lazy_journal_init=1,nodiscard"
-	if err := run("mkfs.ext4", "-q", "-F", "-m", "0", "-b", "4096", "-E", lazy, unfinished); err != nil {
-		return err
-	}
-	return os.Rename(unfinished, path)
-}
-
-// run runs a program; its error has what the program said.
-func run(name string, arguments ...string) error {
-	output, err := exec.Command(name, arguments...).CombinedOutput()
-	if err != nil {
-		return errors.New(name + ": " + err.Error() + ": " + string(output))
-	}
-	return nil
 }

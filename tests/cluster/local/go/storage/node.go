@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
 	"golang.org/x/sys/unix"
@@ -52,6 +50,11 @@ func (n *nodeService) NodeStageVolume(
 		return nil, err
 	}
 	target := request.GetStagingTargetPath()
+	if !mounted(target) {
+		if err := growOffline(image); err != nil {
+			return nil, status.Error(codes.Internal, err.Error())
+		}
+	}
 	if err := mountOnce(target, "-t", "ext4", "-o", "loop", image, target); err != nil {
 		return nil, err
 	}
@@ -104,15 +107,9 @@ func (n *nodeService) NodeExpandVolume(
 	if err != nil {
 		return nil, err
 	}
-	output, err := exec.Command("losetup", "--noheadings", "--output", "NAME", "--associated", image).Output()
-	device := strings.TrimSpace(string(output))
-	if err != nil || device == "" {
-		return nil, status.Errorf(codes.FailedPrecondition, "%s is not mounted here", request.GetVolumeId())
-	}
-	for _, command := range [][]string{{"losetup", "--set-capacity", device}, {"resize2fs", device}} {
-		if err := run(command[0], command[1:]...); err != nil {
-			return nil, status.Error(codes.Internal, err.Error())
-		}
+	if err := growOnline(image); err != nil {
+		// The kubelet does not try this again before the next pod; the volume grows when that stages it.
+		return nil, status.Errorf(codes.FailedPrecondition, "it does not grow while a pod uses it: %v", err)
 	}
 	return &csi.NodeExpandVolumeResponse{CapacityBytes: request.GetCapacityRange().GetRequiredBytes()}, nil
 }
@@ -145,7 +142,7 @@ func mountOnce(target string, arguments ...string) error {
 	if err := os.MkdirAll(target, 0o750); err != nil {
 		return status.Error(codes.Internal, err.Error())
 	}
-	if run("mountpoint", "-q", target) == nil {
+	if mounted(target) {
 		return nil
 	}
 	if err := run("mount", arguments...); err != nil {
@@ -153,6 +150,8 @@ func mountOnce(target string, arguments ...string) error {
 	}
 	return nil
 }
+
+func mounted(target string) bool { return run("mountpoint", "-q", target) == nil }
 
 // unmount is done when nothing is mounted there, whoever did it.
 func unmount(target string) error {
