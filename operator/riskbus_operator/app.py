@@ -75,11 +75,12 @@ async def run(options: Options) -> None:
         for namespace in namespaces:
             loops.mark(namespace)
         watches = kopf.operator(
-            registry=registry(loops, cluster.credentials),
+            registry=registry(loops),
             settings=settings(),
             clusterwide=True,
             standalone=True,
             stop_flag=stop,
+            identity=Identity(_identity()),  # kopf would ask for the user's name, and the container's has none
         )
         await _first(watches, _lead(lease, loops))
     _log.info("stopped")

@@ -6,11 +6,15 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from riskbus_operator import app
 from riskbus_operator.api import crds
 from riskbus_operator.api.errors import OperatorError
 from riskbus_operator.api.reference import reference
+from riskbus_operator.policy.render import render
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,6 +39,11 @@ def build_parser() -> argparse.ArgumentParser:
     command = commands.add_parser("reference", help="print the reference of the API as Markdown, or write it")
     command.add_argument("--write", metavar="FILE", type=Path, help="write it into this file")
     command.set_defaults(run=_reference)
+    command = commands.add_parser("render", help="print what the operator would apply for manifests, without a cluster")
+    command.add_argument(
+        "files", metavar="FILE", type=Path, nargs="+", help="YAML with policies and workloads; - is standard input"
+    )
+    command.set_defaults(run=_render)
     command = commands.add_parser("run", help="reconcile policies until SIGTERM: what the container runs")
     everywhere = ("0.0.0.0", 8081)  # noqa: S104 - Prometheus and the kubelet come from outside
     command.add_argument(
@@ -81,3 +90,22 @@ def _reference(arguments: argparse.Namespace) -> None:
         arguments.write.write_text(reference())
     else:
         print(reference(), end="")
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    rendered = render([obj for file in arguments.files for obj in _documents(file)])
+    print(yaml.safe_dump_all(rendered.objects, sort_keys=False), end="")
+    for refusal in rendered.refusals:
+        print(f"riskbus-operator: {refusal}", file=sys.stderr)
+    return 1 if rendered.refusals else 0
+
+
+def _documents(file: Path) -> list[dict[str, Any]]:
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text()
+        found = list(yaml.safe_load_all(text))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise OperatorError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+    if not all(isinstance(item, dict) for item in found if item is not None):
+        raise OperatorError(f"{file} holds something that is not a Kubernetes object: each document is a mapping")
+    return [item for item in found if item is not None]

@@ -19,7 +19,7 @@ from .conflicts import Conflict
 from .state import State, Workload
 
 CONTESTED = "SelectedByOlderPolicy"
-_DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +197,7 @@ def storage_class_not_found(candidate: Candidate) -> Finding | None:
 
 
 def _is_default(storage_class: Object) -> bool:
-    return (storage_class["metadata"].get("annotations") or {}).get(_DEFAULT_CLASS) == "true"
+    return (storage_class["metadata"].get("annotations") or {}).get(DEFAULT_CLASS) == "true"
 
 
 def users_entries_conflict(candidate: Candidate) -> Finding | None:
