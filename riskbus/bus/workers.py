@@ -7,11 +7,15 @@
                ▼
                lane HIGH ─┐
                lane NORMAL┼───────▶ general workers: CRITICAL, HIGH, NORMAL, LOW;
-               lane LOW ──┘         every eighth turn LOW, NORMAL, HIGH
+               lane LOW ──┘         every eighth turn LOW, NORMAL, HIGH, CRITICAL
 
-A lane holds mailboxes, not events: one entry for each mailbox that has something to do. Each entry is announced by a
-token in a `SimpleQueue`, whose `put` neither blocks nor takes a lock that Python code holds. There is one general
-worker as long as one gets the work done; when all of them are stuck in handlers, the watch adds another.
+A lane holds mailboxes, not events: one entry for each mailbox that has something to do. A token in a `SimpleQueue`,
+whose `put` neither blocks nor takes a lock that Python code holds, wakes a worker for one turn: it takes the most
+urgent mailbox there is, whoever the token was meant for. So that no mailbox is left without a token, a worker that has
+taken one and sees more puts a token back when there is none.
+
+There is one general worker as long as one gets the work done; when all of them are stuck in handlers, the watch adds
+another.
 """
 
 import threading
@@ -29,14 +33,15 @@ _TURN_EVENTS = 64
 """Events of one mailbox before others of its lane get their turn."""
 
 _SHARE = 8
-"""Every such turn of a general worker begins with the least urgent lane, so that LOW goes on under a storm of HIGH."""
+"""Every such turn of a general worker begins with the least urgent lane, so that LOW goes on under any storm: CRITICAL
+has the reserved worker meanwhile."""
 
 _WATCH_SECONDS = 0.05
 """How often the watch looks for stuck workers: long enough to cost nothing, short enough for a human's patience."""
 
 _CRITICAL_ONLY = (EventPriority.CRITICAL,)
 _URGENT_FIRST = tuple(EventPriority)
-_LEAST_URGENT_FIRST = (EventPriority.CRITICAL, EventPriority.LOW, EventPriority.NORMAL, EventPriority.HIGH)
+_LEAST_URGENT_FIRST = tuple(reversed(EventPriority))
 
 
 class Worker:
@@ -50,7 +55,6 @@ class Worker:
     def __init__(self, name: str, run: Callable[["Worker"], None], tokens: SimpleQueue[bool]) -> None:
         self.busy = False
         self.handled = 0
-        self.turns = 0
         self.tokens = tokens
         self.thread = threading.Thread(target=run, args=(self,), name=name, daemon=True)
         self.thread.start()
@@ -106,28 +110,29 @@ class Workers:
             self._general_tokens.put(False)
 
     def _ask_general_workers(self) -> None:
-        self._general_tokens.put(True)
-        if all(worker.busy for worker in self._general):
+        if self._general_tokens.empty():
+            self._general_tokens.put(True)
+        if self._lanes[EventPriority.CRITICAL] and all(worker.busy for worker in self._general):
             self._help_wanted.set()
 
     def _run_reserved(self, worker: Worker) -> None:
         while worker.tokens.get():
-            worker.busy = True  # before the lane is looked at: who schedules after this look sees it
-            mailbox = _pop(self._lanes, _CRITICAL_ONLY)
-            if self._lanes[EventPriority.CRITICAL]:
-                self._ask_general_workers()
-            if mailbox is not None:
-                self._take_turn(worker, mailbox)
-            worker.busy = False
+            self._serve_one_of(worker, _CRITICAL_ONLY)
 
     def _run_general(self, worker: Worker) -> None:
+        turns = 0
         while worker.tokens.get():
-            worker.busy = True
-            worker.turns += 1
-            mailbox = _pop(self._lanes, _URGENT_FIRST if worker.turns % _SHARE else _LEAST_URGENT_FIRST)
-            if mailbox is not None:
-                self._take_turn(worker, mailbox)
-            worker.busy = False
+            turns += 1
+            self._serve_one_of(worker, _URGENT_FIRST if turns % _SHARE else _LEAST_URGENT_FIRST)
+
+    def _serve_one_of(self, worker: Worker, order: tuple[EventPriority, ...]) -> None:
+        worker.busy = True  # before the lanes are looked at: who schedules after this look sees it
+        mailbox = _pop(self._lanes, order)
+        if self._lanes[EventPriority.CRITICAL] or (order is not _CRITICAL_ONLY and any(self._lanes)):
+            self._ask_general_workers()  # what this worker took may hold it for long
+        if mailbox is not None:
+            self._take_turn(worker, mailbox)
+        worker.busy = False
 
     def _take_turn(self, worker: Worker, mailbox: Mailbox) -> None:
         """Serve a mailbox until it is empty, had its share, or something more urgent waits."""

@@ -1,0 +1,75 @@
+"""A real bus on a real log in a temporary directory."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from riskbus import EventPriority, EventType, RiskEvent, RiskEventBus
+
+Make = Callable[..., RiskEvent]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the audit log goes."""
+    return tmp_path / "audit" / "risk_audit.jsonl"
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    """A registry of the test's own."""
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def open_bus(path: Path, registry: CollectorRegistry) -> Iterator[Callable[..., RiskEventBus]]:
+    """Open a bus with these settings; it is closed at the end."""
+    opened: list[RiskEventBus] = []
+
+    def open_one(**settings: Any) -> RiskEventBus:
+        bus = RiskEventBus(**{"audit_log_path": path, "registry": registry} | settings)
+        opened.append(bus)
+        return bus
+
+    yield open_one
+    for bus in opened:
+        bus.close(timeout=1)
+
+
+@pytest.fixture
+def bus(open_bus: Callable[..., RiskEventBus]) -> RiskEventBus:
+    """A bus with default settings."""
+    return open_bus()
+
+
+@pytest.fixture
+def make() -> Make:
+    """Make an event of a priority; the arguments become its data."""
+
+    def make_one(
+        priority: EventPriority = EventPriority.NORMAL, kind: str = EventType.LIMIT_BREACH, **data: Any
+    ) -> RiskEvent:
+        return RiskEvent(kind, priority, source="tests", data=data)
+
+    return make_one
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], bool]:
+    """Wait until a condition holds; False when it does not within ten seconds."""
+
+    def wait(condition: Callable[[], object]) -> bool:
+        deadline = time.monotonic() + 10
+        pause = threading.Event()
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            pause.wait(0.002)
+        return True
+
+    return wait

@@ -1,0 +1,147 @@
+"""Async handlers run on an event loop that nothing ever blocks."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from riskbus import EventPriority, RiskEvent, RiskEventBus, SettingsError
+from riskbus.testing import Inbox
+
+Open = Callable[..., RiskEventBus]
+Make = Callable[..., RiskEvent]
+Until = Callable[[Callable[[], object]], bool]
+
+
+class AsyncInbox(Inbox):
+    """An inbox whose handler is a coroutine function."""
+
+    async def __call__(self, event: RiskEvent) -> None:
+        """Keep an event, after the loop has had its turn."""
+        await asyncio.sleep(0)
+        super().__call__(event)
+
+
+async def all_came(inbox: Inbox, count: int) -> bool:
+    """Wait without blocking the loop."""
+    return await asyncio.get_running_loop().run_in_executor(None, inbox.wait_for, count)
+
+
+async def test_a_handler_runs_on_the_loop_it_was_subscribed_on(bus: RiskEventBus, make: Make) -> None:
+    """An async strategy's state belongs to its loop's thread; no lock is needed."""
+    inbox = AsyncInbox()
+    bus.subscribe(None, inbox)
+    publisher = threading.Thread(target=lambda: [bus.publish(make(number=number)) for number in range(200)])
+    publisher.start()
+    assert await all_came(inbox, 200)
+    publisher.join()
+    assert set(inbox.threads) == {threading.current_thread().name}
+    assert [event.data["number"] for event in inbox.events] == list(range(200))
+
+
+def test_a_handler_subscribed_outside_any_loop_gets_one_of_the_bus(bus: RiskEventBus, make: Make) -> None:
+    """A synchronous program can use a library's async handler as it is."""
+    inbox = AsyncInbox()
+    bus.subscribe(None, inbox)
+    bus.publish(make())
+    assert inbox.wait_for(1)
+    assert inbox.threads == ["riskbus-asyncio"]
+
+
+async def test_a_given_loop_is_used(bus: RiskEventBus, make: Make) -> None:
+    """Wiring is often done outside the loop that does the work."""
+    inbox = AsyncInbox()
+    loop = asyncio.get_running_loop()
+    wiring = threading.Thread(target=lambda: bus.subscribe(None, inbox, loop=loop))
+    wiring.start()
+    wiring.join()
+    bus.publish(make())
+    assert await all_came(inbox, 1)
+    assert inbox.threads == [threading.current_thread().name]
+
+
+async def test_critical_passes_a_handler_that_awaits_for_a_low_event(bus: RiskEventBus, make: Make) -> None:
+    """Awaiting a slow service for a report must not hold the kill switch."""
+    answered, reached = asyncio.Event(), asyncio.Event()
+
+    async def handle(event: RiskEvent) -> None:
+        if event.priority is EventPriority.LOW:
+            await answered.wait()
+        else:
+            reached.set()
+
+    bus.subscribe(None, handle)
+    bus.publish(make(EventPriority.LOW))
+    bus.publish(make(EventPriority.CRITICAL))
+    await asyncio.wait_for(reached.wait(), 10)
+    answered.set()
+
+
+async def test_the_loop_has_its_turn_in_a_flood(bus: RiskEventBus, make: Make) -> None:
+    """A handler that never awaits anything must not keep the loop from its other tasks."""
+    handled: list[RiskEvent] = []
+
+    async def handle(event: RiskEvent) -> None:  # noqa: RUF029  # that it awaits nothing is the point
+        handled.append(event)
+
+    bus.subscribe(None, handle)
+    for _ in range(1000):
+        bus.publish(make())
+    seen = set()
+    while len(handled) < 1000:
+        await asyncio.sleep(0)
+        seen.add(len(handled))
+    assert len(seen) > 10
+
+
+async def test_a_handler_that_raises_is_counted(bus: RiskEventBus, make: Make) -> None:
+    """As with synchronous handlers; the next event is handled as if nothing had happened."""
+    inbox = AsyncInbox()
+
+    async def fails_first(event: RiskEvent) -> None:
+        if event.data["number"] == 0:
+            raise LookupError
+        await inbox(event)
+
+    bus.subscribe(None, fails_first)
+    bus.publish(make(number=0))
+    bus.publish(make(number=1))
+    assert await all_came(inbox, 1)
+    assert [each.failed for each in bus.statistics().subscriptions] == [1]
+
+
+def test_a_loop_that_ended_costs_its_handler_the_events_and_nobody_else(
+    bus: RiskEventBus, make: Make, until: Until
+) -> None:
+    """A strategy that has ended its loop and not its subscription is a bug that must be seen, and only there."""
+
+    async def subscribe() -> None:  # noqa: RUF029  # subscribes on the running loop
+        bus.subscribe(None, AsyncInbox(), name="gone")
+
+    asyncio.run(subscribe())
+    other = Inbox()
+    bus.subscribe(None, other)
+    for _ in range(3):
+        bus.publish(make())
+    assert other.wait_for(3)
+    assert until(lambda: [each.dropped for each in bus.statistics().subscriptions if each.name == "gone"] == [3])
+    assert not bus.close(10)
+
+
+async def test_closing_on_the_loop_does_not_wait_for_what_only_the_loop_can_do(
+    bus: RiskEventBus, make: Make
+) -> None:
+    """It would wait for itself. What was not delivered is returned instead."""
+    inbox = AsyncInbox()
+    bus.subscribe(None, inbox, name="here")
+    event = make()
+    bus.publish(event)
+    assert bus.close(60).undelivered == (("here", event),)
+    assert inbox.events == []
+
+
+def test_an_async_handler_cannot_be_inline(bus: RiskEventBus) -> None:
+    """There is nothing on the publisher's thread to await it."""
+    with pytest.raises(SettingsError, match="cannot run inline"):
+        bus.subscribe(None, AsyncInbox(), name="contradiction", inline=True)

@@ -1,0 +1,192 @@
+"""What publish promises its caller: evidence first, a receipt at once, and never an exception of the log's."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from riskbus import AuditLog, EventPriority, EventType, InvalidEventError, RiskEvent, RiskEventBus, SettingsError
+from riskbus.testing import Inbox, read_events
+
+Open = Callable[..., RiskEventBus]
+Make = Callable[..., RiskEvent]
+Until = Callable[[Callable[[], object]], bool]
+
+
+def test_a_published_event_becomes_a_durable_line(bus: RiskEventBus, make: Make, path: Path) -> None:
+    """The one promise everything else serves."""
+    event = make(EventPriority.CRITICAL, EventType.KILL_SWITCH, max_staleness_ms=5000)
+    receipt = bus.publish(event)
+    assert receipt.wait_durable(10)
+    (record,) = read_events(path)
+    assert (record["seq"], record["event_id"], record["data"]) == (receipt.seq, event.event_id, {"max_staleness_ms": 5000})
+
+
+def test_the_record_is_staged_before_any_handler_runs(bus: RiskEventBus, make: Make) -> None:
+    """A handler that kills the process must not be able to take the evidence with it."""
+    staged: list[int] = []
+    bus.subscribe(None, lambda _: staged.append(bus.audit_log.status().seq), inline=True)
+    receipts = [bus.publish(make(number=number)) for number in range(5)]
+    assert [receipt.seq for receipt in receipts] == staged
+
+
+def test_a_receipt_can_be_awaited(bus: RiskEventBus, make: Make) -> None:
+    """An async strategy waits for durability without blocking its loop."""
+
+    async def publish() -> bool:
+        return await bus.publish(make())
+
+    assert asyncio.run(publish()) is True
+
+
+def test_a_volume_that_refuses_everything_never_reaches_the_publisher(open_bus: Open, make: Make, tmp_path: Path) -> None:
+    """Trading goes on without a volume: handlers get their events, and the receipt says that nothing is durable."""
+    blocker = tmp_path / "blocker"
+    blocker.write_text("a file where the directory should be")
+    bus = open_bus(audit_log_path=blocker / "risk_audit.jsonl")
+    inbox = Inbox()
+    bus.subscribe(None, inbox)
+    receipt = bus.publish(make(EventPriority.CRITICAL))
+    assert inbox.wait_for(1)
+    assert not receipt.wait_durable(0.05)
+    assert bus.close(1).not_durable
+
+
+def test_publish_writes_nothing_on_the_publishers_thread(bus: RiskEventBus, make: Make) -> None:
+    """A hung volume hangs whoever writes to it, so the publisher never does: the kernel counts its writes."""
+    bus.subscribe(None, lambda _: None, inline=True)
+    assert bus.publish(make()).wait_durable(10)
+    before = writes_of_this_thread()
+    receipts = [bus.publish(make(priority, number=1)) for priority in EventPriority for _ in range(50)]
+    assert writes_of_this_thread() == before
+    assert receipts[-1].wait_durable(10)
+
+
+def writes_of_this_thread() -> int:
+    """Write system calls of the calling thread so far; see proc_pid_io(5)."""
+    fields = dict(line.split(": ") for line in Path("/proc/thread-self/io").read_text().splitlines())
+    return int(fields["syscw"])
+
+
+def test_publish_from_a_signal_handler_in_the_middle_of_publish(bus: RiskEventBus, make: Make, path: Path) -> None:
+    """Real programs pull the kill switch on a signal, which can come in the middle of anything, a publish included."""
+    fired: list[int] = []
+
+    def on_signal(number: int, _frame: object) -> None:
+        fired.append(number)
+        bus.publish(make(EventPriority.CRITICAL, EventType.KILL_SWITCH))
+
+    bus.subscribe(None, Inbox())
+    published = 0
+    before = signal.signal(signal.SIGVTALRM, on_signal)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0.0005, 0.0005)
+    try:
+        while len(fired) < 30:
+            bus.publish(make(number=published))
+            published += 1
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+    assert not bus.close(10)
+    records = read_events(path)
+    assert [record["data"]["number"] for record in records if record["event_type"] == "LIMIT_BREACH"] == list(
+        range(published)
+    )
+    assert sum(record["event_type"] == "KILL_SWITCH" for record in records) == len(fired)
+    assert [record["seq"] for record in records] == sorted({record["seq"] for record in records})
+
+
+def test_events_of_many_threads_all_arrive_in_each_threads_order(bus: RiskEventBus, make: Make, path: Path) -> None:
+    """Several strategies share a bus; each one's own sequence of decisions must stay legible."""
+    inbox = Inbox()
+    bus.subscribe(None, inbox)
+
+    def publish(publisher: int) -> None:
+        for number in range(200):
+            bus.publish(make(publisher=publisher, number=number))
+
+    threads = [threading.Thread(target=publish, args=(publisher,)) for publisher in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not bus.close(10)
+    for seen in ([event.data for event in inbox.events], [record["data"] for record in read_events(path)]):
+        for publisher in range(4):
+            assert [data["number"] for data in seen if data["publisher"] == publisher] == list(range(200))
+
+
+class House(Enum):
+    """A firm's own event types."""
+
+    HEDGE_MISSED = "hedge missed"
+
+
+@pytest.mark.parametrize("wanted", [House.HEDGE_MISSED, "HEDGE_MISSED", [EventType.THROTTLE, House.HEDGE_MISSED], None])
+def test_a_type_can_be_a_string_or_a_member_of_ones_own_enum(bus: RiskEventBus, make: Make, wanted: object) -> None:
+    """Every firm has kinds of its own, and names them in its own way."""
+    inbox = Inbox()
+    bus.subscribe(wanted, inbox)
+    bus.publish(make(kind=House.HEDGE_MISSED))
+    bus.publish(make(kind="HEDGE_MISSED"))
+    assert inbox.wait_for(2)
+
+
+def test_a_handler_gets_only_the_types_it_asked_for(bus: RiskEventBus, make: Make) -> None:
+    """A kill switch handler that runs on a heartbeat would stop trading for nothing."""
+    wanted: list[RiskEvent] = []
+    bus.subscribe([EventType.KILL_SWITCH, EventType.OVERRIDE], wanted.append, inline=True)
+    for kind in (EventType.HEARTBEAT, EventType.OVERRIDE, EventType.THROTTLE, EventType.KILL_SWITCH):
+        bus.publish(make(kind=kind))
+    assert [event.event_type for event in wanted] == [EventType.OVERRIDE, EventType.KILL_SWITCH]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"event_type": []}, "event_type is an empty list"),
+        ({"event_type": "kill switch"}, "UPPER_SNAKE"),
+        ({"event_type": "AUDIT_OPEN"}, "reserved"),
+        ({"handler": "not a function"}, "cannot be called"),
+        ({"capacity": 0}, "at least 1"),
+    ],
+)
+def test_a_wrong_subscription_is_refused_with_what_to_do(
+    bus: RiskEventBus, arguments: dict[str, object], message: str
+) -> None:
+    """Found when the program starts, not when the first kill switch is lost."""
+    with pytest.raises((SettingsError, InvalidEventError), match=message):
+        bus.subscribe(**{"event_type": None, "handler": print} | arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"max_workers": 1}, "at least 2"),
+        ({"latency_slo_us": {EventPriority.CRITICAL: 0}}, "positive number"),
+        ({"latency_slo_us": {"CRITICAL": 50}}, "EventPriority"),
+    ],
+)
+def test_a_wrong_setting_of_the_bus_is_refused_with_what_to_do(
+    open_bus: Open, arguments: dict[str, object], message: str
+) -> None:
+    """No thread and no file is left behind by a bus that could not start."""
+    with pytest.raises(SettingsError, match=message):
+        open_bus(**arguments)
+
+
+def test_a_log_of_the_callers_own_outlives_the_bus(
+    open_bus: Open, make: Make, path: Path, registry: CollectorRegistry
+) -> None:
+    """Several buses can share one log; who made it closes it."""
+    with AuditLog(path, registry=registry) as log:
+        bus = open_bus(audit_log=log, audit_log_path=None)
+        bus.publish(make(number=1))
+        assert not bus.close(5)
+        assert log.append(make(number=2)).wait_durable(10)
+    assert [record["data"]["number"] for record in read_events(path)] == [1, 2]
