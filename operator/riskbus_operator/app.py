@@ -75,7 +75,7 @@ async def run(options: Options) -> None:
         for namespace in namespaces:
             loops.mark(namespace)
         watches = kopf.operator(
-            registry=registry(loops),
+            registry=registry(loops, cluster.credentials),
             settings=settings(),
             clusterwide=True,
             standalone=True,
