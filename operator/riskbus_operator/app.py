@@ -9,11 +9,10 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import kopf
 from aiohttp import web
-from kopf._core.engines.peering import Identity
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from riskbus_operator.api.errors import OperatorError
@@ -80,7 +79,9 @@ async def run(options: Options) -> None:
             clusterwide=True,
             standalone=True,
             stop_flag=stop,
-            identity=Identity(_identity()),  # kopf would ask for the user's name, and the container's has none
+            identity=cast(
+                "Any", _identity()
+            ),  # a str to kopf too, which would ask for the user's name, and the container's has none
         )
         await _first(watches, _lead(lease, loops))
     _log.info("stopped")
