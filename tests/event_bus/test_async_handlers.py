@@ -82,7 +82,7 @@ async def test_the_loop_has_its_turn_in_a_flood(bus: RiskEventBus, make: Make) -
     """A handler that never awaits anything must not keep the loop from its other tasks."""
     handled: list[RiskEvent] = []
 
-    async def handle(event: RiskEvent) -> None:  # noqa: RUF029  # that it awaits nothing is the point
+    async def handle(event: RiskEvent) -> None:  # that it awaits nothing is the point
         handled.append(event)
 
     bus.subscribe(None, handle)
@@ -116,7 +116,7 @@ def test_a_loop_that_ended_costs_its_handler_the_events_and_nobody_else(
 ) -> None:
     """A strategy that has ended its loop and not its subscription is a bug that must be seen, and only there."""
 
-    async def subscribe() -> None:  # noqa: RUF029  # subscribes on the running loop
+    async def subscribe() -> None:
         bus.subscribe(None, AsyncInbox(), name="gone")
 
     asyncio.run(subscribe())
@@ -129,9 +129,7 @@ def test_a_loop_that_ended_costs_its_handler_the_events_and_nobody_else(
     assert not bus.close(10)
 
 
-async def test_closing_on_the_loop_does_not_wait_for_what_only_the_loop_can_do(
-    bus: RiskEventBus, make: Make
-) -> None:
+async def test_closing_on_the_loop_does_not_wait_for_what_only_the_loop_can_do(bus: RiskEventBus, make: Make) -> None:
     """It would wait for itself. What was not delivered is returned instead."""
     inbox = AsyncInbox()
     bus.subscribe(None, inbox, name="here")

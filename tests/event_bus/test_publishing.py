@@ -24,7 +24,11 @@ def test_a_published_event_becomes_a_durable_line(bus: RiskEventBus, make: Make,
     receipt = bus.publish(event)
     assert receipt.wait_durable(10)
     (record,) = read_events(path)
-    assert (record["seq"], record["event_id"], record["data"]) == (receipt.seq, event.event_id, {"max_staleness_ms": 5000})
+    assert (record["seq"], record["event_id"], record["data"]) == (
+        receipt.seq,
+        event.event_id,
+        {"max_staleness_ms": 5000},
+    )
 
 
 def test_the_record_is_staged_before_any_handler_runs(bus: RiskEventBus, make: Make) -> None:
@@ -44,7 +48,9 @@ def test_a_receipt_can_be_awaited(bus: RiskEventBus, make: Make) -> None:
     assert asyncio.run(publish()) is True
 
 
-def test_a_volume_that_refuses_everything_never_reaches_the_publisher(open_bus: Open, make: Make, tmp_path: Path) -> None:
+def test_a_volume_that_refuses_everything_never_reaches_the_publisher(
+    open_bus: Open, make: Make, tmp_path: Path
+) -> None:
     """Trading goes on without a volume: handlers get their events, and the receipt says that nothing is durable."""
     blocker = tmp_path / "blocker"
     blocker.write_text("a file where the directory should be")

@@ -1,0 +1,117 @@
+"""What the bus says about itself, in statistics and to Prometheus."""
+
+import pathlib
+import threading
+from collections.abc import Callable
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from riskbus import EventPriority, RiskEvent, RiskEventBus
+from riskbus.bus.statistics import LatencyStatistics
+from riskbus.bus.tally import BUCKET_BOUNDS_NS, Path, Tallies, Tally
+from riskbus.testing import Inbox
+
+Open = Callable[..., RiskEventBus]
+Make = Callable[..., RiskEvent]
+CRITICAL, HIGH, NORMAL, LOW = EventPriority
+
+
+def test_every_event_and_every_delivery_is_counted_by_priority(bus: RiskEventBus, make: Make) -> None:
+    """Figures that do not add up are worth nothing to an auditor."""
+    bus.subscribe(None, Inbox())
+    bus.subscribe(None, Inbox(), inline=True)
+    for number in range(40):
+        bus.publish(make(EventPriority(number % 4)))
+    assert not bus.close(10)
+    statistics = bus.statistics()
+    assert statistics.published == dict.fromkeys(EventPriority, 10)
+    assert statistics.delivered == dict.fromkeys(EventPriority, 20)
+    assert statistics.latencies[Path.PUBLISH, HIGH].count == 10
+    assert statistics.latencies[Path.HAND_OFF, HIGH].count == 20
+    assert statistics.latencies[Path.HANDLER, HIGH].count == 20
+
+
+def test_what_is_above_the_objective_is_counted_exactly(open_bus: Open, make: Make) -> None:
+    """A histogram's bucket is too coarse to say how often a promise was broken."""
+    bus = open_bus(latency_slo_us={CRITICAL: 0.001, HIGH: 3_600_000_000})
+    bus.subscribe(None, lambda _: None, inline=True)
+    for priority in EventPriority:
+        for _ in range(5):
+            bus.publish(make(priority))
+    latencies = bus.statistics().latencies
+    assert [latencies[Path.HAND_OFF, priority].late for priority in EventPriority] == [5, 0, 0, 0]
+
+
+def test_without_monitoring_nothing_is_timed_and_everything_is_counted(open_bus: Open, make: Make) -> None:
+    """Who needs the last tenth of a microsecond can have it."""
+    bus = open_bus(enable_latency_monitoring=False)
+    bus.subscribe(None, lambda _: None, inline=True)
+    bus.publish(make(LOW))
+    statistics = bus.statistics()
+    assert (statistics.published[LOW], statistics.delivered[LOW]) == (1, 1)
+    assert {latency.count for latency in statistics.latencies.values()} == {0}
+
+
+def test_a_latency_falls_into_the_first_bucket_that_holds_it() -> None:
+    """Bounds are inclusive, as Prometheus' `le` is, and nothing falls through."""
+    tally = Tally()
+    for nanoseconds in (1, 1_000, 1_001, 2_500, 999_999_999, 1_000_000_000, 5_000_000_000):
+        tally.record(Path.HANDLER, LOW, nanoseconds, 10**18)
+    buckets = tally.latencies[Path.HANDLER][LOW].buckets
+    assert (buckets[0], buckets[1], buckets[-2], buckets[-1]) == (2, 2, 2, 1)
+    assert sum(buckets) == 7
+    assert list(BUCKET_BOUNDS_NS) == sorted(set(BUCKET_BOUNDS_NS))
+    assert (BUCKET_BOUNDS_NS[0], BUCKET_BOUNDS_NS[-1]) == (1_000, 1_000_000_000)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, 1_000), (0.99, 2_500), (1.0, 1_000_000_000)])
+def test_a_quantile_is_the_bound_of_its_bucket(share: float, expected: int) -> None:
+    """Never better than the truth."""
+    cumulative = [98, 99, *[99] * (len(BUCKET_BOUNDS_NS) - 2)]
+    assert LatencyStatistics(100, 0, 0, tuple(cumulative)).quantile_ns(share) == expected
+
+
+def test_counts_of_threads_that_ended_stay() -> None:
+    """Programs that publish from a new thread each time keep exact counts in bounded memory."""
+    tallies = Tallies()
+    for _ in range(50):
+        thread = threading.Thread(target=lambda: tallies.mine().record(Path.PUBLISH, LOW, 1, 0))
+        thread.start()
+        thread.join()
+    assert tallies.total().latencies[Path.PUBLISH][LOW].late == 50
+    assert len(tallies._of_threads) == 1  # noqa: SLF001  # the reader's own; memory is what this is about
+
+
+def test_prometheus_gets_the_same_figures(open_bus: Open, make: Make, registry: CollectorRegistry) -> None:
+    """Alerts are made of these names."""
+    bus = open_bus(latency_slo_us={CRITICAL: 0.001})
+
+    def broken(_event: RiskEvent) -> None:
+        raise LookupError
+
+    bus.subscribe(None, broken, name="broken", inline=True)
+    for _ in range(3):
+        bus.publish(make(CRITICAL))
+    assert registry.get_sample_value("riskbus_published_total", {"priority": "CRITICAL"}) == 3
+    assert registry.get_sample_value("riskbus_delivered_total", {"priority": "CRITICAL"}) == 3
+    assert registry.get_sample_value("riskbus_handler_failures_total", {"subscription": "broken"}) == 3
+    assert registry.get_sample_value("riskbus_dropped_total", {"subscription": "broken"}) == 0
+    labels = {"path": "hand_off", "priority": "CRITICAL"}
+    assert registry.get_sample_value("riskbus_latency_objective_misses_total", labels) == 3
+    assert registry.get_sample_value("riskbus_latency_seconds_count", labels) == 3
+    assert registry.get_sample_value("riskbus_latency_seconds_bucket", labels | {"le": "1.0"}) == 3
+
+
+def test_counters_never_go_back_when_a_bus_closes(
+    open_bus: Open, make: Make, registry: CollectorRegistry, tmp_path: pathlib.Path
+) -> None:
+    """Prometheus would take it for a restart and invent a rate."""
+    first, second = open_bus(), open_bus(audit_log_path=tmp_path / "second" / "risk_audit.jsonl")
+    first.publish(make(HIGH))
+    second.publish(make(HIGH))
+    first.close(5)
+    first.close(5)
+    assert registry.get_sample_value("riskbus_published_total", {"priority": "HIGH"}) == 2
+    second.close(5)
+    assert registry.get_sample_value("riskbus_published_total", {"priority": "HIGH"}) == 2
