@@ -42,11 +42,12 @@ def up(directory: ClusterDirectory, version: Kubernetes, *, namespace: str = "de
     """Make sure that a healthy cluster runs: return at once if it does, otherwise start a new one.
 
     Raises:
-        LocalClusterError: something is missing on this machine, or a part did not come up.
+        LocalClusterError: something is missing on this machine, a part did not come up, or another version runs there.
     """
     check_requirements()
     with locked(directory.root.parent):
         if status(directory).healthy:
+            _check_version(directory, version)
             say(f"running already: {directory.kubeconfig}")
             return
         cleanup.sweep(directory)
@@ -98,6 +99,16 @@ def load(directory: ClusterDirectory, archive: Path) -> None:
         raise LocalClusterError(f"no cluster runs in {directory.root}; start it with `up`")
     with step(f"loaded {archive.name}"):
         images.load(init.pid, archive)
+
+
+def _check_version(directory: ClusterDirectory, wanted: Kubernetes) -> None:
+    """Refuse to pass another version off as this one."""
+    found = json.loads(kubectl(directory, "get", "--raw=/version"))["gitVersion"]
+    if found != f"v{wanted.release}":
+        raise LocalClusterError(
+            f"Kubernetes {found} runs in {directory.root}, not v{wanted.release}: end it with "
+            f"`python -m tests.cluster.local down --dir {directory.root}`, or use another directory"
+        )
 
 
 def _start(directory: ClusterDirectory, version: Kubernetes, namespace: str) -> None:
