@@ -11,6 +11,9 @@ from riskbus.status import LogStatus
 API_VERSION = "riskbus.io/v1alpha1"
 POLICY_LABEL = "riskbus.io/policy"
 
+_MESSAGE_LIMIT = 1024
+"""Characters that the kind allows: a very long path must not cost the whole report."""
+
 
 def report_manifest(
     pod: PodIdentity, status: LogStatus, settings: AuditSettings, *, observed_at: datetime, version: str
@@ -74,14 +77,16 @@ def unanswered(status: LogStatus) -> MountReport:
 
 
 def _mount(mount: MountReport) -> dict[str, str | int]:
-    return {
+    fields: dict[str, str | int] = {
         "verdict": str(mount.verdict),
         "reason": str(mount.reason),
-        "message": mount.message,
+        "message": mount.message[:_MESSAGE_LIMIT],
         "path": mount.path,
         "mountPoint": mount.mount_point,
         "filesystem": mount.filesystem,
         "capacityBytes": mount.capacity_bytes,
         "freeBytes": mount.free_bytes,
-        "freeInodes": mount.free_inodes,
     }
+    if mount.free_inodes >= 0:  # file systems without a limit have no such figure
+        fields["freeInodes"] = mount.free_inodes
+    return fields

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from riskbus.errors import RiskBusError
+from riskbus.errors import RiskBusError, SettingsError
 from riskbus.report.api import ApiServer, ReportRefusedError
 from riskbus.report.identity import PodIdentityError, read_identity
 from riskbus.report.manifest import report_manifest
@@ -25,8 +25,11 @@ _log = logging.getLogger("riskbus.report")
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where Kubernetes mounts a pod's token and the API server's certificate authority."""
 
-_CHANGE_CHECK_SECONDS = 5.0
-"""How often the log is looked at; also the least time between two reports, however fast things go wrong."""
+_CHECK_SECONDS = 1.0
+"""How often the log is looked at: a volume's verdict that changes is reported this soon."""
+
+_LEAST_GAP_SECONDS = 5.0
+"""Least time between two reports of failures that go on counting: the API server serves others too."""
 
 _FIRST_RETRY_SECONDS = 1.0
 """First wait after a failure, doubled each time up to the interval: a policy often comes seconds after its pod."""
@@ -63,12 +66,15 @@ def start(
 
     Returns:
         The running reporter; None outside Kubernetes, without a mounted token, or with `RISK_AUDIT_REPORT=off`.
+
+    Raises:
+        SettingsError: `KUBERNETES_SERVICE_PORT` is not a port.
     """
     host = environ.get("KUBERNETES_SERVICE_HOST", "")
     token_path = service_account / "token"
     if settings.report is ReportMode.OFF or not host or not token_path.exists():
         return None
-    server = ApiServer(host, int(environ.get("KUBERNETES_SERVICE_PORT", "443")), service_account / "ca.crt")
+    server = ApiServer(host, _port(environ.get("KUBERNETES_SERVICE_PORT", "443")), service_account / "ca.crt")
     return Reporter(status, settings, server, token_path, metrics_for(registry))
 
 
@@ -78,7 +84,7 @@ class Reporter:
     ::
 
         start ──▶ look ──▶ due? ──no──▶ wait ──▶ look …
-                            │ first, changed, interval over, retry due
+                            │ first, verdict or failures changed, interval over, retry due
                             └─yes─▶ apply ──accepted─▶ next in one interval
                                          └─refused──▶ next after 1, 2, 4 … seconds, at most one interval
 
@@ -103,8 +109,9 @@ class Reporter:
         self._metrics = metrics
         self._version = version("riskbus")
         self._stop = threading.Event()
-        self._reported: object = None
+        self._reported: LogStatus | None = None
         self._due = 0.0
+        self._changes_due = 0.0
         self._failures_in_a_row = 0
         self._logged: tuple[str, float] = ("", 0.0)
         self._thread = threading.Thread(target=self._run, name="riskbus-report", daemon=True)
@@ -124,7 +131,7 @@ class Reporter:
         while not self._stop.is_set():
             self._look()
             until_due = max(0.0, self._due - time.monotonic())
-            self._stop.wait(_jittered(min(_CHANGE_CHECK_SECONDS, until_due)))
+            self._stop.wait(_jittered(min(_CHECK_SECONDS, until_due)))
         self._due = 0.0
         self._look()
 
@@ -136,8 +143,7 @@ class Reporter:
 
     def _look(self) -> None:
         status = self._status()
-        changed = self._failures_in_a_row == 0 and _what_matters(status) != self._reported
-        if not changed and time.monotonic() < self._due:
+        if not self._changed(status) and time.monotonic() < self._due:
             return
         try:
             self._report(status)
@@ -146,15 +152,24 @@ class Reporter:
         except PodIdentityError as error:
             self._failed("identity", error)
 
+    def _changed(self, status: LogStatus) -> bool:
+        before = self._reported
+        if before is None or self._failures_in_a_row:
+            return False  # a first report, and one after a refusal, have times of their own
+        if _verdict(status) != _verdict(before):
+            return True
+        return _failures(status) != _failures(before) and time.monotonic() >= self._changes_due
+
     def _report(self, status: LogStatus) -> None:
         pod = read_identity(self._token_path)
         manifest = report_manifest(pod, status, self._settings, observed_at=datetime.now(UTC), version=self._version)
         self._server.apply_report(pod, manifest)
         if self._failures_in_a_row:
             _log.info("The audit report of pod %s is accepted again", pod.name)
-        self._reported = _what_matters(status)
+        self._reported = status
         self._failures_in_a_row = 0
         self._due = time.monotonic() + _jittered(self._settings.report_interval)
+        self._changes_due = time.monotonic() + _LEAST_GAP_SECONDS
         self._metrics.last_success.set_to_current_time()
 
     def _failed(self, reason: str, error: RiskBusError) -> None:
@@ -170,10 +185,20 @@ class Reporter:
             _log.warning("The audit report could not be written: %s", error)
 
 
-def _what_matters(status: LogStatus) -> object:
-    """The part of the status whose change is reported at once, not at the next interval."""
-    verdict = (status.mount.verdict, status.mount.reason) if status.mount else None
-    return verdict, status.write_failures, status.emergency_events, status.lost_events
+def _port(value: str) -> int:
+    if not value.isdecimal():
+        raise SettingsError(
+            f"environment variable KUBERNETES_SERVICE_PORT={value!r} is wrong: Kubernetes sets it to a port number"
+        )
+    return int(value)
+
+
+def _verdict(status: LogStatus) -> object:
+    return (status.mount.verdict, status.mount.reason) if status.mount else None
+
+
+def _failures(status: LogStatus) -> tuple[int, int, int]:
+    return status.write_failures, status.emergency_events, status.lost_events
 
 
 def _jittered(seconds: float) -> float:
