@@ -51,7 +51,7 @@ def has_managers(obj: Object) -> bool:
 
 def item_step(**keys: str) -> str:
     """The step of a path that leads to an item of a list by its key, like name='jules'."""
-    return "k:" + json.dumps(keys, separators=(",", ":"))
+    return "k:" + json.dumps(keys, separators=(",", ":"), ensure_ascii=False)
 
 
 def _entries(obj: Object) -> list[Object]:
