@@ -220,7 +220,7 @@ def _fields(value: Object) -> Object:
 def _fields_of(name: str, part: Any) -> Object:
     if isinstance(part, dict) and name != "fieldRef":
         return _fields(part)
-    if isinstance(part, list) and all(LIST_KEYS.get(name) in item for item in part):
+    if isinstance(part, list) and name in LIST_KEYS and all(LIST_KEYS[name] in item for item in part):
         by = LIST_KEYS[name]
         return {f'k:{{"{by}":"{item[by]}"}}': {".": {}} | _fields(item) for item in part}
     return {}
