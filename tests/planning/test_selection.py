@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from riskbus_operator.api.spec import LabelSelector
+from riskbus_operator.api.workloads import LabelSelector
 from riskbus_operator.policy.plan import plan
 from riskbus_operator.policy.selection import selector_matches
 from tests.planning.manifests import deployment, policy, state, stateful_set

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from riskbus_operator.api.audit import Durability
 from riskbus_operator.api.policy import PolicyStatus, RiskAuditPolicy
 from riskbus_operator.api.report import RiskAuditReport, Verdict
-from riskbus_operator.api.spec import AccessMode, Durability, Mode
+from riskbus_operator.api.spec import Mode
+from riskbus_operator.api.storage import AccessMode
 from tests.policy_api.examples import GOOD, VARIANTS, changed
 
 REPORT: dict[str, Any] = {

@@ -8,62 +8,11 @@ from pydantic import Field
 from .conditions import Condition
 from .metadata import API_VERSION, ObjectMeta
 from .model import Model, Rule
-from .spec import (
-    NOT_YET,
-    AccessMode,
-    Audit,
-    Backup,
-    Injection,
-    Mode,
-    Monitoring,
-    Retention,
-    Validation,
-    Volume,
-    Workloads,
-)
+from .spec import PolicySpec
 
 PLURAL = "riskauditpolicies"
 MAX_FAILURES = 20
 NOT_FILLED = "not filled in yet in v0.1"
-
-
-class PolicySpec(Model):
-    """What a user asks for."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            cel="!has(self.backup)",
-            message=f"backup is {NOT_YET}: leave it out, and back the claims up by your own means",
-            holds=lambda self: self.backup is None,
-        ),
-        Rule(
-            cel="!has(self.injection.perPodDirectory) || self.injection.perPodDirectory || "
-            "!('ReadWriteMany' in self.volume.accessModes)",
-            message="with ReadWriteMany several pods write at once, each in a directory of its own: leave "
-            "injection.perPodDirectory out or set it to true",
-            holds=lambda self: (
-                self.injection.per_pod_directory is not False
-                or AccessMode.READ_WRITE_MANY not in self.volume.access_modes
-            ),
-        ),
-    )
-    mode: Annotated[
-        Mode,
-        Field(
-            description="Enforce: make it so. Shadow: work everything out and show it in the status, change nothing."
-        ),
-    ] = Mode.ENFORCE
-    paused: Annotated[bool, Field(description="Leave everything as it is until this is false again.")] = False
-    workloads: Annotated[Workloads, Field(description="Which workloads of this namespace the policy covers.")]
-    audit: Annotated[Audit, Field(description="Where the audit log is and how it is written.")]
-    injection: Annotated[Injection, Field(description="How settings get into the workloads.")] = Injection()
-    volume: Annotated[Volume, Field(description="The claim that holds the audit log.")]
-    retention: Annotated[
-        Retention, Field(description="How long records are to be kept; no record is deleted, whatever is set.")
-    ] = Retention()
-    monitoring: Annotated[Monitoring, Field(description="Alert rules.")] = Monitoring()
-    backup: Annotated[Backup | None, Field(description=f"Scheduled backups; {NOT_YET}.")] = None
-    validation: Annotated[Validation, Field(description="What the pods must report.")] = Validation()
 
 
 Count = Annotated[int, Field(ge=0)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from .crds import definitions
 from .model import VALIDATIONS
-from .spec import NOT_YET
+from .strings import NOT_YET
 
 _Schema = dict[str, Any]
 

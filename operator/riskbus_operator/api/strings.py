@@ -9,6 +9,9 @@ from pydantic import Field
 from .model import Rule
 from .quantity import DURATION_PATTERN, SIZE_PATTERN
 
+NOT_YET = "not supported yet in v0.1"
+SET = {"x-kubernetes-list-type": "set"}  # no entry twice; server-side apply owns each entry by itself
+
 
 def matching(pattern: str, message: str) -> Rule:
     """The rule that the whole string matches the pattern, written so that RE2 and Python read it alike."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from riskbus_operator.api.policy import RiskAuditPolicy
-from riskbus_operator.api.spec import AccessMode
+from riskbus_operator.api.storage import AccessMode
 
 from .claim import claim_name
 from .environment import environment

@@ -8,9 +8,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from riskbus_operator.api.audit import OnConflict
 from riskbus_operator.api.metadata import POLICY_LABEL
 from riskbus_operator.api.policy import RiskAuditPolicy
-from riskbus_operator.api.spec import OnConflict
 from riskbus_operator.desired.claim import claim_name
 from riskbus_operator.desired.injection import several_writers
 from riskbus_operator.desired.names import WORKLOAD_ANNOTATION, Object

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from riskbus_operator.api.policy import RiskAuditPolicy
-from riskbus_operator.api.spec import LabelSelector, Mode, SelectorRequirement
+from riskbus_operator.api.spec import Mode
+from riskbus_operator.api.workloads import LabelSelector, SelectorRequirement
 
 from .state import State, Workload, WorkloadKey
 
