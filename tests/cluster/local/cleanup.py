@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.cluster.local import processes
+from tests.cluster.local import cgroups, processes
 from tests.cluster.local.errors import LocalClusterError
 from tests.cluster.local.node import LIBCNI_RESULTS, PREFIX
 from tests.cluster.local.paths import DEFAULT_DIRECTORY
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 _LIMIT_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 _INTERFACE = re.compile(rf"{PREFIX}(\d+)")
-_CGROUP = re.compile(rf"{PREFIX}-(\d+)")
 
 
 def sweep(directory: ClusterDirectory) -> None:
@@ -59,12 +57,6 @@ def interfaces() -> set[int]:
     return {int(found[1]) for name in names if (found := _INTERFACE.fullmatch(name))}
 
 
-def cgroups() -> list[tuple[int, Path]]:
-    """The cgroups of clusters' containers in each hierarchy, with the number of the cluster."""
-    tops = (top for hierarchy in _cgroup_hierarchies() for top in hierarchy.iterdir())
-    return [(int(found[1]), top) for top in tops if (found := _CGROUP.fullmatch(top.name))]
-
-
 def loop_devices(path: Path) -> list[str]:
     """The loop devices of this file, or of files in this folder."""
     found = []
@@ -83,26 +75,9 @@ def _ownerless_interfaces() -> list[str]:
 
 def _ownerless_cgroups() -> list[str]:
     """Remove them; return those that could not be removed yet."""
-    found = cgroups()
+    found = cgroups.found()
     alive = {init.index for init in processes.running()}
-    return [str(top) for index, top in found if index not in alive and not _remove_cgroup(top)]
-
-
-def _cgroup_hierarchies() -> list[Path]:
-    """Mount points of cgroup version 1 (one for each controller) and 2."""
-    mounts = (line.split() for line in Path("/proc/mounts").read_text().splitlines())
-    return [Path(mount[1]) for mount in mounts if mount[2] in ("cgroup", "cgroup2")]
-
-
-def _remove_cgroup(top: Path) -> bool:
-    for folder, _, _ in os.walk(top, topdown=False):
-        try:
-            Path(folder).rmdir()
-        except FileNotFoundError:
-            continue  # version 1 mounts one hierarchy under several names
-        except OSError:
-            return False  # its last process is still ending
-    return True
+    return [str(top) for index, top in found if index not in alive and not cgroups.remove(top)]
 
 
 def _remove_files(directory: ClusterDirectory) -> None:

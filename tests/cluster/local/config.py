@@ -123,7 +123,7 @@ def _kubelet(node: Node) -> dict[str, object]:
         "containerRuntimeEndpoint": f"unix://{CONTAINERD}",
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": node.cgroup,
-        "cgroupsPerQOS": False,
+        "cgroupsPerQOS": True,
         "enforceNodeAllocatable": [],
         "failCgroupV1": False,
         "failSwapOn": False,

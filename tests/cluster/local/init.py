@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.cluster.local import components
+from tests.cluster.local import cgroups, components
 from tests.cluster.local.node import API_PORT, CONTAINERD, KUBELET, LIBCNI_RESULTS, Binaries, Node
 from tests.cluster.local.paths import ClusterDirectory
 
@@ -97,6 +97,7 @@ def main() -> None:
     node = Node(ClusterDirectory(Path(directory)), int(index), Binaries(Path(kubernetes), Path(storage)))
     if not sys.stdin.readline():
         return
+    cgroups.make(node.index)
     _prepare_mounts(node)
     _prepare_network(node)
     Init(node).run()

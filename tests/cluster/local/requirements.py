@@ -30,7 +30,9 @@ def check_requirements(packages: dict[str, str] = _PACKAGES) -> None:
         LocalClusterError: the user is not root, or a program is missing.
     """
     if os.geteuid() != 0:
-        raise LocalClusterError("the local cluster makes namespaces and mounts: run this as root, or set KUBECONFIG")
+        raise LocalClusterError(
+            "the local cluster makes namespaces and mounts: run this as root, or set KUBECONFIG to use another"
+        )
     missing = sorted({package for need, package in packages.items() if not _is_there(need)})
     if missing:
         raise LocalClusterError(f"missing here: run `apt-get install --no-install-recommends {' '.join(missing)}`")
