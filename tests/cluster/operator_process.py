@@ -62,6 +62,11 @@ class OperatorProcess:
             self._process.wait(_LIMIT_SECONDS)
             self._process = None
 
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
     def metric(self, name: str) -> float:
         """The sum of a metric over all its labels; 0 while the operator does not answer."""
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,7 +43,8 @@ def injected(here: Namespace, operator: OperatorProcess) -> Namespace:
     """A namespace whose Deployment and StatefulSet carry the injection of the policy `equities`."""
     here.apply(workload(), workload("StatefulSet", "ledger"), policy(here.cluster))
     for name in ("deployment/jules", "statefulset/ledger"):
-        eventually(lambda name=name: here.is_injected(name), f"{name} is injected")
+        eventually(partial(here.is_injected, name), f"{name} is injected")
+    assert operator.alive
     return here
 
 
