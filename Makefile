@@ -84,3 +84,11 @@ format: venv ## Put the code in shape
 .PHONY: clean
 clean: ## Remove what builds and tests left in the tree
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+
+# --- generated files ---------------------------------------------------------
+
+.PHONY: generate
+generate: venv ## Write again what is made from the models and from the chart's values
+	@$(BIN)/riskbus-operator crds --write crds charts/riskbus-operator/files/crds
+	@$(BIN)/riskbus-operator reference --write docs/policy.md
+	@$(BIN)/python charts/readme.py
