@@ -96,6 +96,10 @@ def test_a_killed_cluster_is_swept_away(directory: ClusterDirectory) -> None:
     before = snapshot(directory)
     init = start_with_workload(directory)
     started = processes_of(init)
+    containers = pids_of(init, "/pause")
+    assert containers
+    for pid in containers:
+        assert f":/riskbus-{init.index}/" in Path(f"/proc/{pid}/cgroup").read_text()
     os.kill(init.pid, signal.SIGKILL)
     eventually(lambda: processes.find(directory.root) is None, "the first process is gone")
     assert snapshot(directory)["cgroups"] != before["cgroups"], "nobody else removes them"
@@ -122,7 +126,8 @@ def test_a_component_that_died_shows_and_up_starts_anew(directory: ClusterDirect
     assert lifecycle.status(directory).healthy
     init = processes.find(directory.root)
     assert init is not None
-    kill_component(init, "kube-scheduler")
+    (scheduler,) = pids_of(init, "kube-scheduler")
+    os.kill(scheduler, signal.SIGKILL)
     eventually(lambda: not lifecycle.status(directory).healthy, "the death is seen")
     assert "kube-scheduler: ended with -9" in lifecycle.status(directory).lines
     lifecycle.up(directory, VERSION)
@@ -167,9 +172,11 @@ def test_an_unknown_version_is_refused_with_those_there_are() -> None:
         versions.kubernetes("1.2")
 
 
-def kill_component(init: processes.Init, name: str) -> None:
-    """Kill the process of the cluster that is this component."""
+def pids_of(init: processes.Init, argument: str) -> list[int]:
+    """The processes of the cluster that have this argument, or are called so."""
+    found = []
     for pid, _ in processes_of(init):
         with contextlib.suppress(FileNotFoundError):  # it was a short one, and has ended
-            if f"\0{name}\0".encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGKILL)
+            if argument.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                found.append(pid)
+    return found
