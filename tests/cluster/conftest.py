@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cluster.handle import Cluster
+from tests.cluster.handle import Cluster, CommandError
 from tests.cluster.local import lifecycle, prometheus_operator, versions
 from tests.cluster.local.paths import REPOSITORY, ClusterDirectory
 
@@ -39,6 +39,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A running cluster with the project's CRDs and prometheus-operator's."""
     if given := os.environ.get("KUBECONFIG"):
         running = Cluster(Path(given), os.environ.get("DEMO_STORAGE_CLASS", "standard"))
+        _require_answer(running)
         _install_definitions(running)
         yield running
         return
@@ -82,6 +83,14 @@ def require_root() -> None:
     if os.geteuid() != 0:
         say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         say("needs a cluster: run as root to start the local one, or set KUBECONFIG to a cluster that tests may use")
+
+
+def _require_answer(given: Cluster) -> None:
+    try:
+        given.kubectl("get", "--raw=/readyz", "--request-timeout=20s")
+    except CommandError as error:
+        where = f"the cluster of KUBECONFIG={given.kubeconfig} does not answer"
+        pytest.fail(f"{where}; mend it, or unset KUBECONFIG to use the local one.\n{error}", pytrace=False)
 
 
 def _install_definitions(cluster: Cluster) -> None:

