@@ -32,7 +32,8 @@ def open_bus(path: Path, registry: CollectorRegistry) -> Iterator[Callable[..., 
     opened: list[RiskEventBus] = []
 
     def open_one(**settings: Any) -> RiskEventBus:
-        bus = RiskEventBus(**{"audit_log_path": path, "registry": registry} | settings)
+        chosen: dict[str, Any] = {"audit_log_path": path, "registry": registry} | settings
+        bus = RiskEventBus(**chosen)
         opened.append(bus)
         return bus
 

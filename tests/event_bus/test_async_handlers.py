@@ -17,7 +17,7 @@ Until = Callable[[Callable[[], object]], bool]
 class AsyncInbox(Inbox):
     """An inbox whose handler is a coroutine function."""
 
-    async def __call__(self, event: RiskEvent) -> None:
+    async def __call__(self, event: RiskEvent) -> None:  # type: ignore[override]  # it is the async one
         """Keep an event, after the loop has had its turn."""
         await asyncio.sleep(0)
         super().__call__(event)

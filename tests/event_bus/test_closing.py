@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from riskbus import AuditLog, ClosedError, EventPriority, RiskEvent, RiskEventBus, Unfinished
 from riskbus.testing import Inbox, read_events
@@ -89,7 +90,7 @@ def test_publish_after_close_is_on_standard_output(path: Path) -> None:
 
 
 def test_publish_after_close_is_recorded_while_the_log_lives(
-    open_bus: Open, make: Make, path: Path, registry: object
+    open_bus: Open, make: Make, path: Path, registry: CollectorRegistry
 ) -> None:
     """A late decision is evidence too."""
     with AuditLog(path, registry=registry) as log:
@@ -119,7 +120,8 @@ def test_a_handler_may_close_the_bus(bus: RiskEventBus, make: Make, until: Until
 
 def test_a_handler_that_closes_while_another_thread_does_is_not_waited_for(bus: RiskEventBus, make: Make) -> None:
     """Otherwise each would wait for the other, until the grace period is over."""
-    closing, results = threading.Event(), []
+    closing = threading.Event()
+    results: list[object] = []
 
     def close_too(event: RiskEvent) -> None:
         closing.wait(10)

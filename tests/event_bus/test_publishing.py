@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from riskbus import AuditLog, EventPriority, EventType, InvalidEventError, RiskEvent, RiskEventBus, SettingsError
+from riskbus.bus.subscription import EventTypes
 from riskbus.testing import Inbox, read_events
 
 Open = Callable[..., RiskEventBus]
@@ -134,7 +136,7 @@ class House(Enum):
 
 
 @pytest.mark.parametrize("wanted", [House.HEDGE_MISSED, "HEDGE_MISSED", [EventType.THROTTLE, House.HEDGE_MISSED], None])
-def test_a_type_can_be_a_string_or_a_member_of_ones_own_enum(bus: RiskEventBus, make: Make, wanted: object) -> None:
+def test_a_type_can_be_a_string_or_a_member_of_ones_own_enum(bus: RiskEventBus, make: Make, wanted: EventTypes) -> None:
     """Every firm has kinds of its own, and names them in its own way."""
     inbox = Inbox()
     bus.subscribe(wanted, inbox)
@@ -163,7 +165,7 @@ def test_a_handler_gets_only_the_types_it_asked_for(bus: RiskEventBus, make: Mak
     ],
 )
 def test_a_wrong_subscription_is_refused_with_what_to_do(
-    bus: RiskEventBus, arguments: dict[str, object], message: str
+    bus: RiskEventBus, arguments: dict[str, Any], message: str
 ) -> None:
     """Found when the program starts, not when the first kill switch is lost."""
     with pytest.raises((SettingsError, InvalidEventError), match=message):
@@ -179,7 +181,7 @@ def test_a_wrong_subscription_is_refused_with_what_to_do(
     ],
 )
 def test_a_wrong_setting_of_the_bus_is_refused_with_what_to_do(
-    open_bus: Open, arguments: dict[str, object], message: str
+    open_bus: Open, arguments: dict[str, Any], message: str
 ) -> None:
     """No thread and no file is left behind by a bus that could not start."""
     with pytest.raises(SettingsError, match=message):

@@ -119,7 +119,7 @@ def api(certificate: tuple[Path, Path]) -> Iterator[Api]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    server.handle_error = lambda *_: None  # a client that goes away in the middle is part of the tests
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that goes away in the middle is part of the tests
     state.port = server.server_port
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

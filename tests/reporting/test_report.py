@@ -64,6 +64,7 @@ def test_the_report_has_exactly_the_fields_of_its_kind(status: LogStatus, settin
 
 def test_the_report_agrees_with_the_operators_model(status: LogStatus, settings: AuditSettings) -> None:
     """Two packages write one contract; neither may drift from the other."""
+    assert status.mount is not None
     long_words = replace(status, mount=replace(status.mount, message="a" * 5000))
     for each in (status, replace(status, mount=None), long_words, replace(status, seq=-1, durable_seq=-1)):
         manifest = report_manifest(POD, each, settings, observed_at=NOON, version="0.1.0")
@@ -73,6 +74,7 @@ def test_the_report_agrees_with_the_operators_model(status: LogStatus, settings:
 
 def test_a_file_system_without_a_limit_of_inodes_reports_none(status: LogStatus, settings: AuditSettings) -> None:
     """Btrfs makes inodes as it needs them; the API server would refuse a negative number."""
+    assert status.mount is not None
     unlimited = replace(status, mount=replace(status.mount, free_inodes=-1))
     manifest = report_manifest(POD, unlimited, settings, observed_at=NOON, version="0.1.0")
     assert "freeInodes" not in manifest["mount"]
