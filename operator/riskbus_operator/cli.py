@@ -6,15 +6,16 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from riskbus_operator import app
 from riskbus_operator.api import crds
 from riskbus_operator.api.errors import OperatorError
 from riskbus_operator.api.reference import reference
 from riskbus_operator.policy.render import render
+
+_HIGHEST_PORT = 65535
+_LONGEST_RESYNC_SECONDS = 3600
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +50,9 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--listen", metavar="HOST:PORT", type=_address, default=everywhere, help="metrics and probes; 0.0.0.0:8081"
     )
-    command.add_argument("--resync", metavar="SECONDS", type=float, default=60.0, help="look at idle namespaces again")
+    command.add_argument(
+        "--resync", metavar="SECONDS", type=_seconds, default=60.0, help="look at idle namespaces again"
+    )
     command.add_argument(
         "--lease-namespace",
         metavar="NAMESPACE",
@@ -63,12 +66,24 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not port.isdigit():
+    if not host or not port.isdigit() or int(port) > _HIGHEST_PORT:
         raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, for example 0.0.0.0:8081")
     return host, int(port)
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= _LONGEST_RESYNC_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not from 1 to {_LONGEST_RESYNC_SECONDS} seconds, for example 60")
+    return seconds
+
+
 def _run(arguments: argparse.Namespace) -> None:
+    from riskbus_operator import app  # noqa: PLC0415 - the Kubernetes client takes seconds, and only this needs it
+
     app.configure_logging(json=arguments.log_format == "json")
     options = app.Options(listen=arguments.listen, resync=arguments.resync, lease_namespace=arguments.lease_namespace)
     asyncio.run(app.run(options))
@@ -100,12 +115,9 @@ def _render(arguments: argparse.Namespace) -> int:
     return 1 if rendered.refusals else 0
 
 
-def _documents(file: Path) -> list[dict[str, Any]]:
+def _documents(file: Path) -> list[object]:
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text()
-        found = list(yaml.safe_load_all(text))
+        return [document for document in yaml.safe_load_all(text) if document is not None]
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise OperatorError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
-    if not all(isinstance(item, dict) for item in found if item is not None):
-        raise OperatorError(f"{file} holds something that is not a Kubernetes object: each document is a mapping")
-    return [item for item in found if item is not None]

@@ -145,8 +145,8 @@ def test_an_apply_is_settled_if_and_only_if_the_same_was_applied(first: list[Any
 
 def quoted(live: Object, env: list[Object]) -> Object:
     """The ownership with its keys as JSON, whatever the names are made of."""
-    steps = {item_step(name=entry["name"]): {".": {}, "f:name": {}, "f:value": {}} for entry in env}
-    container = {".": {}, "f:name": {}} | ({"f:env": steps} if env else {})
+    steps: Object = {item_step(name=entry["name"]): {".": {}, "f:name": {}, "f:value": {}} for entry in env}
+    container: Object = {".": {}, "f:name": {}} | ({"f:env": steps} if env else {})
     fields = {"f:spec": {"f:template": {"f:spec": {"f:containers": {item_step(name="jules"): container}}}}}
     live["metadata"]["managedFields"] = [{"manager": "riskbus-operator", "operation": "Apply", "fieldsV1": fields}]
     return live

@@ -8,7 +8,7 @@ from riskbus_operator.policy.actions import WorkloadPlan
 from riskbus_operator.policy.plan import plan
 from tests.planning.manifests import Object, claim, deployment, policy, state, stateful_set, user_sets
 
-ROLLING = {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}}
+ROLLING: Object = {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}}
 SHARED = {"size": "50Gi", "storageClassName": "fast-ssd", "accessModes": ["ReadWriteMany"]}
 ONE_POD = {"size": "50Gi", "storageClassName": "fast-ssd", "accessModes": ["ReadWriteOncePod"]}
 

@@ -35,7 +35,7 @@ class Rendered:
     refusals: tuple[str, ...]
 
 
-def render(manifests: Iterable[Object]) -> Rendered:
+def render(manifests: Iterable[object]) -> Rendered:
     """Plan over manifests; kinds that the operator does not look at are passed over.
 
     Raises:
@@ -59,14 +59,21 @@ def render(manifests: Iterable[Object]) -> Rendered:
     )
 
 
-def _relevant(manifests: Iterable[Object]) -> Iterator[Object]:
+def _relevant(manifests: Iterable[object]) -> Iterator[Object]:
     """Policies and workloads, those within lists too, each checked and with a namespace."""
     for obj in manifests:
+        if not isinstance(obj, dict):
+            raise InvalidObjectError(repr(obj), ("it is not a Kubernetes object: each one is a mapping",))
         kind = obj.get("kind")
         if kind == "List":
-            yield from _relevant(obj.get("items") or ())
+            items = obj.get("items") or ()
+            if not isinstance(items, list):
+                raise InvalidObjectError("List", ("items: it must be a list of objects",))
+            yield from _relevant(items)
         elif kind in (*_WORKLOADS, _POLICY):
-            metadata = obj.get("metadata") or {}
+            metadata = obj.get("metadata")
+            if not isinstance(metadata, dict):
+                raise InvalidObjectError(str(kind), ("metadata: give the object a name",))
             named = obj | {"metadata": {"namespace": "default"} | metadata}
             _check(kind, named)
             yield named
