@@ -189,7 +189,7 @@ def applied(patch: Object, live: Object | None = None) -> Object:
     It takes nothing away: what becomes of fields that are no longer applied is shown on a real API server.
     """
     before = deepcopy(live) if live else {part: patch[part] for part in ("apiVersion", "kind")} | {"metadata": {}}
-    after = _merged(before, patch)
+    after: Object = _merged(before, patch)
     metadata = after["metadata"]
     metadata.setdefault("uid", f"uid-of-{metadata['name']}")
     others = [entry for entry in metadata.get("managedFields", ()) if entry["manager"] != MANAGER]
