@@ -112,6 +112,11 @@ def test_a_deleted_policy_cleans_up_even_if_it_is_paused() -> None:
     assert removed(state(deleted(paused=True), injected())) == ["intraday"]
 
 
+def test_a_deleted_policy_cleans_up_even_if_it_cannot_be_read() -> None:
+    """What to take out is written in the workload; the spec is not needed for it."""
+    assert removed(state(deleted(volume={"size": "enormous"}), injected())) == ["intraday"]
+
+
 def test_a_workload_that_was_never_injected_is_never_written() -> None:
     """Most workloads of a namespace are none of the operator's business."""
     assert removed(state(deployment())) == []
