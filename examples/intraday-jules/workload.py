@@ -25,7 +25,7 @@ TICKS_PER_SECOND = 100.0
 SECONDS_BETWEEN_STALLS = 6.0
 STALL_SECONDS = 1.0
 HEARTBEAT_SECONDS = 1.0
-METRICS_PORT = 9464
+METRICS_PORT = int(os.environ.get("METRICS_PORT", "9464"))
 
 _log = logging.getLogger("intraday-jules")
 
