@@ -83,6 +83,8 @@ class AuditSettings(BaseModel):
         durability: os, group or sync. `RISK_AUDIT_DURABILITY`.
         rotation_max_size: bytes after which a new segment begins. `RISK_AUDIT_ROTATION_MAX_SIZE`.
         rotation_max_age: seconds after which a new segment begins. `RISK_AUDIT_ROTATION_MAX_AGE`.
+        staging_dir: a directory on a memory file system, for records on their way. `RISK_AUDIT_STAGING_DIR`.
+        staging_size: bytes of memory for them. `RISK_AUDIT_STAGING_SIZE`.
         stream: name of the stream, part of every checkpoint's origin; "" derives one. `RISK_AUDIT_STREAM`.
         report: auto reports to the Kubernetes API where a service account token is mounted. `RISK_AUDIT_REPORT`.
         report_interval: seconds between reports. `RISK_AUDIT_REPORT_INTERVAL`.
@@ -101,6 +103,8 @@ class AuditSettings(BaseModel):
     durability: Annotated[Durability, BeforeValidator(_lower)] = Durability.GROUP
     rotation_max_size: Annotated[int, BeforeValidator(_size), Field(ge=64 << 10)] = 256 << 20
     rotation_max_age: Annotated[float, BeforeValidator(_seconds), Field(ge=1)] = 86400
+    staging_dir: Path = Path("/dev/shm")  # noqa: S108 -- the machine's, and in Kubernetes the pod's, shared memory
+    staging_size: Annotated[int, BeforeValidator(_size), Field(ge=64 << 10, le=1 << 30)] = 16 << 20
     stream: Annotated[str, Field(pattern=r"^[^\s+]*$", max_length=200)] = ""
     report: Annotated[ReportMode, BeforeValidator(_lower)] = ReportMode.AUTO
     report_interval: Annotated[float, BeforeValidator(_seconds), Field(ge=1)] = 60
@@ -143,6 +147,8 @@ VARIABLES = {
     "durability": "RISK_AUDIT_DURABILITY",
     "rotation_max_size": "RISK_AUDIT_ROTATION_MAX_SIZE",
     "rotation_max_age": "RISK_AUDIT_ROTATION_MAX_AGE",
+    "staging_dir": "RISK_AUDIT_STAGING_DIR",
+    "staging_size": "RISK_AUDIT_STAGING_SIZE",
     "stream": "RISK_AUDIT_STREAM",
     "report": "RISK_AUDIT_REPORT",
     "report_interval": "RISK_AUDIT_REPORT_INTERVAL",

@@ -1,7 +1,9 @@
 """One life of an audit log in one process: from AUDIT_OPEN to AUDIT_CLOSE."""
 
+import os
 from collections.abc import Callable
 from itertools import count
+from pathlib import PurePosixPath
 from threading import Thread
 from time import time_ns
 
@@ -10,14 +12,17 @@ from riskbus.format.checkpoint import Checkpoint
 from riskbus.format.output import emergency_lines
 from riskbus.format.record import encode_event
 from riskbus.metrics import AuditMetrics
-from riskbus.runtime.courier import Courier
+from riskbus.mount.judgement import TMPFS
+from riskbus.mount.mountinfo import find_mount, read_mounts
+from riskbus.runtime.courier import Courier, logger
 from riskbus.runtime.output import Output
 from riskbus.runtime.progress import Progress
 from riskbus.runtime.receipt import Receipt
-from riskbus.runtime.staging import Staged, Staging
+from riskbus.runtime.staging import Staging
 from riskbus.runtime.writer import Writer
 from riskbus.settings import AuditSettings
 from riskbus.status import State
+from riskbus.store.ring import SLOT, Ring, create_ring
 
 _FAREWELL = 1.0  # seconds that the last lines for standard output and the logger get
 
@@ -32,7 +37,7 @@ class Incarnation:
 
     def __init__(self, settings: AuditSettings, on_checkpoint: Callable[[Checkpoint], None] | None) -> None:
         self.name = uuid7(time_ns()).replace("-", "")
-        self.staging = Staging()
+        self.staging = Staging(_make_ring(settings, self.name))
         self.progress = Progress(self.staging.wake)
         self.metrics = AuditMetrics(str(settings.path))
         self._refusals = count(1)
@@ -65,14 +70,14 @@ class Incarnation:
 
     def start_with_first_record(self) -> None:
         """Start the writer when the first record comes, so that a child that never publishes leaves no file."""
-        put = self.staging.put
+        claim = self.staging.claim
 
-        def put_and_start(staged: Staged) -> None:
-            self.staging.put = put
-            put(staged)
+        def start_and_claim() -> int:
+            self.staging.claim = claim
             self._thread.start()
+            return claim()
 
-        self.staging.put = put_and_start
+        self.staging.claim = start_and_claim
 
     def refuse(self, event: RiskEvent) -> Receipt:
         """Send an event that the log cannot take to the emergency stream. Any thread; never blocks."""
@@ -92,6 +97,9 @@ class Incarnation:
         unfinished = self.writer.give_up()
         if not self._thread.is_alive():
             self.writer.release()
+            if not unfinished:
+                self.staging.ring.remove()
+            self.staging.ring.give_up()
         self._output.finish(_FAREWELL)
         self._courier.finish(_FAREWELL)
         return unfinished
@@ -100,3 +108,17 @@ class Incarnation:
         """Let go of the parent's descriptors; for the child after a fork."""
         self.writer.release()
         self._output.release()
+        self.staging.ring.give_up()
+
+
+def _make_ring(settings: AuditSettings, incarnation: str) -> Ring:
+    directory = settings.staging_dir
+    mount = find_mount(read_mounts(), PurePosixPath(os.path.realpath(directory)))
+    shared = directory if mount is not None and mount.filesystem in TMPFS else None
+    ring = create_ring(shared, incarnation, str(settings.path), settings.staging_size // SLOT)
+    if ring.path is None:
+        message = (
+            "AUDIT LOG RISK: %s is no memory file system with %d bytes free; records on their way end with the process"
+        )
+        logger.warning(message, directory, settings.staging_size)
+    return ring

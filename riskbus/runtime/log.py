@@ -91,11 +91,11 @@ class AuditLog:
         seq = staging.claim()
         priority = event.priority
         try:
-            record = encode_event(seq, event)
+            staging.put(seq, encode_event(seq, event), priority)
         except BaseException:  # thrown in from outside, for example KeyboardInterrupt: the number must not stay empty
-            staging.put((seq, encode_event(seq, event), priority))
+            if seq >= staging.next_seq:
+                staging.put(seq, encode_event(seq, event), priority)
             raise
-        staging.put((seq, record, priority))
         if priority is EventPriority.CRITICAL or self._urgent:
             staging.wake()
         if incarnation.progress.ended:  # the log was closed meanwhile and may not have seen the record

@@ -20,6 +20,7 @@ from riskbus.metrics import AuditMetrics
 from riskbus.mount import MountReport, Verdict, validate_mount
 from riskbus.runtime import control
 from riskbus.runtime.courier import Courier, logger
+from riskbus.runtime.inheritance import Inheritance
 from riskbus.runtime.journal import Entry, Journal, Listener, Outage
 from riskbus.runtime.output import Output
 from riskbus.runtime.progress import Progress
@@ -69,6 +70,7 @@ class Writer:
         self._sealer = Sealer(self._signer)
         listener = Listener(self._durable, self._emergency, self._failed, self._resumed, self._segment_begun)
         self._journal = Journal(settings, incarnation, metrics, listener)
+        self._inheritance = Inheritance(staging, settings.path, self.record)
         self._opening = staging.claim()  # AUDIT_OPEN gets the first number, whenever the volume answers
         self._clock: ClockStatus | None = None
         self._deadline: float | None = None
@@ -131,7 +133,7 @@ class Writer:
         """Stage one of the log's own records. Any thread."""
         seq = self._staging.claim()
         now = time_ns()
-        self._staging.put((seq, encode_control(seq, kind, payload, uuid7(now), now), level))
+        self._staging.put(seq, encode_control(seq, kind, payload, uuid7(now), now), level)
 
     # -- the beginning
 
@@ -147,8 +149,13 @@ class Writer:
         )
         now = time_ns()
         record = encode_control(self._opening, "AUDIT_OPEN", payload, uuid7(now), now)
-        self._staging.put((self._opening, record, CONTROL))
+        self._staging.put(self._opening, record, CONTROL)
+        self._find_inheritance()
         self._revalidate_at = monotonic() + _REVALIDATION
+
+    def _find_inheritance(self) -> None:
+        with suppress(OSError):  # the volume is not there: the next chores look again
+            self._inheritance.find(self._settings.staging_dir)
 
     def _previous(self) -> Previous | None:
         with suppress(OSError, FormatError):
@@ -163,6 +170,7 @@ class Writer:
         return _TICK if monotonic() - self._busy_at < 1 else _REST
 
     def _turn(self) -> None:
+        self._inheritance.take_over()
         batch = self._staging.take()
         if batch:
             self._busy_at = monotonic()
@@ -192,7 +200,7 @@ class Writer:
         elif now - self._hole_since > _HOLE_PATIENCE:
             payload = control.gap_payload("a publisher vanished between claiming this number and using it", 1)
             time = time_ns()
-            self._staging.put((hole, encode_control(hole, "AUDIT_GAP", payload, uuid7(time), time), CONTROL))
+            self._staging.declare(hole, encode_control(hole, "AUDIT_GAP", payload, uuid7(time), time), CONTROL)
 
     def _seal(self) -> None:
         checkpoint = self._sealer.seal()
@@ -208,6 +216,7 @@ class Writer:
         self._chores_at = now + _CHORES
         self._journal.push()  # durability `os` syncs at least so often
         if not self._journal.failing:
+            self._find_inheritance()
             self._inspect()
             self._declare_gaps()
         if now >= self._revalidate_at and self._deadline is None:
@@ -253,6 +262,8 @@ class Writer:
         first = self._progress.durable_seq < 0
         self._sealer.add(entries)
         self._progress.advance(entries[-1].seq)
+        self._staging.release(entries[-1].seq + 1)
+        self._inheritance.durable(entries[-1].seq)
         if first and self.mount and self.mount.verdict is not Verdict.INVALID:
             self._courier.offer(
                 partial(

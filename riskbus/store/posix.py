@@ -48,6 +48,21 @@ def sync(descriptor: int) -> None:
     os.fdatasync(descriptor)
 
 
+def sync_file(path: Path) -> bool:
+    """Force a file that another process wrote to stable storage; whether that succeeded, and may be relied on."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        os.fdatasync(descriptor)
+    except OSError:
+        return False
+    finally:
+        close(descriptor)
+    return True
+
+
 def sync_directory(directory: Path) -> None:
     """Force a directory's entries to stable storage."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -58,7 +73,7 @@ def sync_directory(directory: Path) -> None:
 
 
 def close(descriptor: int) -> None:
-    """Close a descriptor; what the kernel says about it then changes nothing."""
+    """Close a descriptor, -1 for none; what the kernel says about it then changes nothing."""
     with suppress(OSError):
         os.close(descriptor)
 

@@ -59,6 +59,27 @@ def last_checkpoint(segment: Path) -> str:
     return ""
 
 
+def last_seq(directory: Path, stem: str, incarnation: str) -> int:
+    """Return the number of the last record that an ended incarnation left on the volume, -1 if there is none.
+
+    What is found is forced to disk first, so that it may be relied on; if that fails, the answer is the last record
+    before the segment in question.
+    """
+    own = [name for name in list_segments(directory) if name.stem == stem and name.incarnation == incarnation]
+    if not own:
+        return -1
+    newest = own[-1]
+    path = directory / str(newest)
+    if not posix.sync_file(path):
+        return newest.first_seq - 1
+    for line in _lines_backwards(path):
+        try:
+            return int(record.decode(record.from_line(line)[0])["seq"])
+        except FormatError:
+            continue
+    return newest.first_seq - 1
+
+
 def _lines_backwards(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         position = file.seek(0, os.SEEK_END)

@@ -1,11 +1,13 @@
 """Real small file systems that a test may fill, freeze and break."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -15,7 +17,8 @@ from riskbus.events import EventPriority, EventType, RiskEvent
 from riskbus.runtime import AuditLog
 from riskbus.settings import AuditSettings
 
-_TOOLS = ("mkfs.ext4", "mount", "umount", "fsfreeze")
+_TOOLS = ("mkfs.ext4", "filefrag", "mount", "umount", "fallocate", "fsfreeze")
+_BLOCK = 4096
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,6 +64,19 @@ class Volume:
         """Leave no byte free where the image is, so that the device fails; returns the file to remove."""
         return fill(self.image.parent)
 
+    def hollow_out(self, megabytes: int) -> None:
+        """Take away what backs the free space, while journal and metadata keep theirs."""
+        hog = self.path / "hog"
+        hog.write_bytes(bytes(megabytes << 20))
+        os.sync()
+        listing = subprocess.run(["filefrag", "-e", hog], capture_output=True, text=True, check=True).stdout
+        hog.unlink()
+        sh("umount", self.path)
+        for first, last in re.findall(r":\s+(\d+)\.\.\s*(\d+):\s+\d+:", listing):
+            start, end = int(first) * _BLOCK, (int(last) + 1) * _BLOCK
+            sh("fallocate", "--punch-hole", "--offset", start, "--length", end - start, self.image)
+        sh("mount", "-o", "loop,errors=remount-ro", self.image, self.path)
+
     def break_down(self) -> None:
         """Let the kernel find an error and refuse every further write, as it does on a broken device."""
         device = self.path.stat().st_dev
@@ -92,8 +108,8 @@ def make_volume(tmp_path: Path) -> Iterator[Make]:
     def make(megabytes: int, directory: Path = tmp_path, options: tuple[str, ...] = ()) -> Volume:
         image, path = directory / "image", tmp_path / f"volume-{len(mounted)}"
         with image.open("wb") as file:
-            file.truncate(megabytes << 20)
-        sh("mkfs.ext4", "-q", "-F", "-m", 0, *options, image)
+            os.posix_fallocate(file.fileno(), 0, megabytes << 20)
+        sh("mkfs.ext4", "-q", "-F", "-b", _BLOCK, "-m", 0, "-E", "nodiscard", *options, image)
         path.mkdir()
         sh("mount", "-o", "loop,errors=remount-ro", image, path)
         mounted.append(path)
@@ -105,13 +121,21 @@ def make_volume(tmp_path: Path) -> Iterator[Make]:
 
 
 @pytest.fixture
-def open_log() -> Iterator[Callable[..., AuditLog]]:
+def shared_memory() -> Iterator[Path]:
+    """A directory on a memory file system, empty and removed at the end."""
+    with TemporaryDirectory(dir="/dev/shm") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def open_log(shared_memory: Path) -> Iterator[Callable[..., AuditLog]]:
     """Open a log in this directory; it is closed at the end."""
     opened: list[AuditLog] = []
 
     def open_one(directory: Path, **settings: Any) -> AuditLog:
         path = directory / "risk_audit.jsonl"
-        log = AuditLog(settings=AuditSettings(path=path, **settings), registry=CollectorRegistry())
+        given = {"path": path, "staging_dir": shared_memory} | settings
+        log = AuditLog(settings=AuditSettings(**given), registry=CollectorRegistry())
         opened.append(log)
         return log
 

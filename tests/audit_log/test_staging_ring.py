@@ -1,0 +1,261 @@
+"""The staging ring: what was accepted outlives its process, whole, once, and in order."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from riskbus.runtime.staging import Staging
+from riskbus.store.ring import ROOM, Held, Ring, create_ring, find_abandoned
+
+STREAM = (1, 2)
+SLOTS = 8
+
+
+def _record(seq: int, size: int = 40) -> bytes:
+    return b'{"seq":%d,' % seq + b"x" * size + b"}"
+
+
+def _make(directory: Path, incarnation: str = "a" * 32) -> Ring:
+    ring = create_ring(directory, incarnation, "/log", SLOTS)
+    assert ring.path is not None
+    ring.belong_to(*STREAM)
+    return ring
+
+
+def _find(directory: Path) -> list[Ring]:
+    return find_abandoned(directory, STREAM, "/log")
+
+
+def _killed_at_step(step: int, action: Callable[[], object]) -> bool:
+    """Run an action in a child that kills itself at this step of the interpreter; whether it came to that."""
+    child = os.fork()
+    if child == 0:
+        passed = 0
+
+        def trace(frame: FrameType, event: str, _: Any) -> Any:
+            nonlocal passed
+            frame.f_trace_opcodes = True
+            if event == "opcode":
+                passed += 1
+                if passed > step:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return trace
+
+        sys.settrace(trace)
+        action()
+        sys.settrace(None)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def _every_step(run: Callable[[int], bool], stride: int = 1) -> int:
+    step = 0
+    while run(step):
+        step += stride
+    return step
+
+
+def test_what_was_accepted_is_found_after_the_end(shared_memory: Path) -> None:
+    """In order, and only by the log it belongs to."""
+    ring = _make(shared_memory)
+    for seq in range(5):
+        ring.put(seq, _record(seq), seq % 4)
+    assert _find(shared_memory) == []  # it is alive
+    ring.give_up()
+    assert find_abandoned(shared_memory, (3, 4), "/log") == []  # another directory's
+    (found,) = _find(shared_memory)
+    assert found.incarnation == "a" * 32
+    assert found.held() == [Held(seq, _record(seq), seq % 4) for seq in range(5)]
+    assert _find(shared_memory) == []  # it has an owner again
+
+
+def test_a_ring_whose_writer_never_reached_the_volume_is_found_by_its_path(shared_memory: Path) -> None:
+    """The directory's identity was not known yet."""
+    ring = create_ring(shared_memory, "a" * 32, "/log", SLOTS)
+    ring.give_up()
+    assert find_abandoned(shared_memory, STREAM, "/other") == []
+    assert len(find_abandoned(shared_memory, STREAM, "/log")) == 1
+
+
+def test_a_publisher_killed_at_any_step_leaves_a_whole_record_or_none(shared_memory: Path) -> None:
+    """Every single step of the interpreter through put; earlier records stay as they are."""
+
+    def run(step: int) -> bool:
+        ring = _make(shared_memory)
+        for seq in range(SLOTS):
+            ring.put(seq, _record(seq, size=200), 1)
+        ring.release(1)
+        killed = _killed_at_step(step, lambda: ring.put(SLOTS, _record(SLOTS), 2))
+        ring.give_up()
+        (found,) = _find(shared_memory)
+        alive = [held for held in found.held() if held.seq >= found.released]
+        before = [Held(seq, _record(seq, size=200), 1) for seq in range(1, SLOTS)]
+        assert alive in (before, [*before, Held(SLOTS, _record(SLOTS), 2)])
+        found.remove()
+        found.give_up()
+        return killed
+
+    assert _every_step(run) > 20
+
+
+@pytest.mark.parametrize(("size", "stride"), [(40, 1), (ROOM + 100, 29)])  # long ones take thousands of steps
+def test_an_heir_killed_at_any_step_leaves_the_record_in_exactly_one_ring(
+    shared_memory: Path, size: int, stride: int
+) -> None:
+    """Neither lost nor twice, also when the next heir is killed as well."""
+
+    def run(step: int) -> bool:
+        old, heir = _make(shared_memory, "a" * 32), _make(shared_memory, "b" * 32)
+        both = [Held(seq, _record(seq, size + seq), 1) for seq in (3, 4)]
+        for held in both:
+            (old.put_long if size > ROOM else old.put)(*held)
+
+        def move() -> None:
+            for seq, held in enumerate(both):
+                old.hand_on(held, heir, seq, _record(seq, size + held.seq))
+
+        killed = _killed_at_step(step, move)
+        old.give_up()
+        heir.give_up()
+        rings = _find(shared_memory)
+        for ring in rings:
+            ring.forget_moved(rings)
+        assert sorted(len(found.record) for ring in rings for found in ring.held()) == [
+            len(held.record) for held in both
+        ]
+        for ring in rings:
+            ring.remove()
+            ring.give_up()
+        return killed
+
+    assert _every_step(run, stride) > 50
+
+
+def test_a_ring_without_shared_memory_is_private(tmp_path: Path) -> None:
+    """No room is no reason not to trade."""
+    ring = create_ring(tmp_path / "absent", "a" * 32, "/log", SLOTS)
+    assert ring.path is None
+    ring.put(0, _record(0), 1)
+    assert ring.get(0) == Held(0, _record(0), 1)
+
+
+def test_what_the_ring_cannot_hold_is_still_handed_over_in_order(shared_memory: Path) -> None:
+    """More records than slots, and records longer than a slot."""
+    staging = Staging(_make(shared_memory))
+    records = [_record(seq, size=ROOM + seq if seq % 3 == 0 else 50) for seq in range(5 * SLOTS)]
+    for record in records:
+        staging.put(staging.claim(), record, 2)
+    assert [record for _, record, _ in staging.take()] == records
+
+
+def test_a_publisher_that_comes_back_after_its_number_was_declared_a_hole_gets_another(shared_memory: Path) -> None:
+    """Its record is late, not lost."""
+    staging = Staging(_make(shared_memory))
+    late = staging.claim()
+    staging.put(staging.claim(), _record(1), 2)
+    assert staging.take() == []
+    assert staging.hole == late
+    staging.declare(late, b'{"seq":0,"gap"}', 4)
+    assert [record for _, record, _ in staging.take()] == [b'{"seq":0,"gap"}', _record(1)]
+    staging.put(late, _record(late), 2)
+    assert [record for _, record, _ in staging.take()] == [_record(2)]
+
+
+class Handover(RuleBasedStateMachine):
+    """Publishers, a writer and ends of the process in any order, against a list of what was accepted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._directory = TemporaryDirectory(dir="/dev/shm")
+        self._path = Path(self._directory.name)
+        self._life = 0
+        self._serial = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._staging = Staging(_make(self._path, f"{self._life:032x}"))
+        self._claimed: list[int] = []
+        self._shared: dict[int, bytes] = {}  # accepted, in shared memory, not durable
+        self._private: set[int] = set()  # accepted when the ring was full: lost with the process
+        self._taken: list[int] = []
+        self._life += 1
+
+    def _body(self, size: int) -> bytes:
+        self._serial += 1
+        return b"%d" % self._serial + b"." * size
+
+    def teardown(self) -> None:
+        """Leave nothing behind."""
+        self._directory.cleanup()
+
+    @rule()
+    def claim(self) -> None:
+        """A publisher begins."""
+        self._claimed.append(self._staging.claim())
+
+    @precondition(lambda self: self._claimed)
+    @rule(which=st.randoms(use_true_random=False), size=st.sampled_from([0, 300, ROOM - 30, ROOM + 50]))
+    def put(self, which: Any, size: int) -> None:
+        """Any of those who began puts its record down."""
+        seq = self._claimed.pop(which.randrange(len(self._claimed)))
+        record = b'{"seq":%d,"%b"}' % (seq, self._body(size))
+        full = len(record) <= ROOM and seq - self._staging.ring.released >= SLOTS
+        self._staging.put(seq, record, 1)
+        self._shared[seq] = record
+        if full:
+            self._private.add(seq)
+
+    @rule()
+    def take(self) -> None:
+        """The writer takes what comes next, in order, as it was put down."""
+        for seq, record, _ in self._staging.take():
+            assert seq == (self._taken[-1] + 1 if self._taken else seq)
+            assert self._shared[seq] == record
+            self._taken.append(seq)
+
+    @precondition(lambda self: self._taken)
+    @rule()
+    def make_durable(self) -> None:
+        """What was taken reaches the volume."""
+        self._staging.release(self._taken[-1] + 1)
+        self._shared = {seq: record for seq, record in self._shared.items() if seq > self._taken[-1]}
+
+    @rule()
+    def die_and_inherit(self) -> None:
+        """The process ends without a word; the next one finds everything that was in shared memory."""
+        released = self._staging.ring.released
+        self._staging.ring.give_up()
+        expected = [record for seq, record in sorted(self._shared.items()) if seq not in self._private]
+        self._begin()
+        (ring,) = _find(self._path)
+        found = [held for held in ring.held() if held.seq >= released]
+        assert [held.record for held in found] == expected
+        ring.remove()
+        ring.give_up()
+
+    @invariant()
+    def nothing_accepted_is_forgotten(self) -> None:
+        """Every record that was put down and not taken can still be taken, or waits for an earlier number."""
+        left = {seq for seq, _, _ in self._staging.leftovers()}
+        assert left == {seq for seq in self._shared if seq >= self._staging.next_seq}
+
+
+Handover.TestCase.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+TestHandover = Handover.TestCase
+
+
+@pytest.fixture(autouse=True)
+def no_ring_left(shared_memory: Path) -> Iterator[None]:
+    """Temporary files of long records never stay behind."""
+    yield
+    assert not list(shared_memory.glob("*.part"))
