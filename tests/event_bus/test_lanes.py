@@ -83,6 +83,27 @@ def test_what_waits_is_served_most_urgent_first(open_bus: Open, make: Make) -> N
     assert [event.priority for event in order.events] == [HIGH, NORMAL, LOW]
 
 
+def test_what_is_more_urgent_passes_a_backlog_after_the_event_in_hand(open_bus: Open, make: Make) -> None:
+    """A backlog of reports must not keep a limit breach waiting for its end, only for the report in hand."""
+    bus = open_bus(max_workers=2)
+    gate, order = Inbox(held=True), Inbox()
+
+    def report(event: RiskEvent) -> None:
+        gate(event)
+        order(event)
+        if event.data["number"] == 0:
+            bus.publish(make(HIGH, EventType.LIMIT_BREACH))
+
+    bus.subscribe("HEARTBEAT", report)
+    bus.subscribe(EventType.LIMIT_BREACH, order)
+    for number in range(5):
+        bus.publish(make(LOW, "HEARTBEAT", number=number))
+    assert gate.wait_for(1)
+    gate.release()
+    assert order.wait_for(6)
+    assert [event.priority for event in order.events] == [LOW, HIGH, LOW, LOW, LOW, LOW]
+
+
 def test_order_within_a_priority_is_the_order_of_publishing(bus: RiskEventBus, make: Make) -> None:
     """A limit raised and lowered again must not be seen the other way round."""
     inboxes = [Inbox() for _ in range(5)]
