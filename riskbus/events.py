@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
 from functools import lru_cache
+from itertools import count
 from time import time_ns
 from typing import Any
 
@@ -15,6 +16,7 @@ RESERVED_PREFIX = "AUDIT_"
 """Event types that begin so are the log's own control records."""
 
 _UPPER_SNAKE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
+_TIME_LIMIT = 1 << 63  # nanoseconds; the year 2262
 _NAME_LIMIT = 64  # long enough for any sensible name, short enough for a label of a metric
 
 
@@ -87,32 +89,37 @@ def event_type_name(event_type: str | Enum) -> str:
     return name
 
 
-_getrandbits = random.Random().getrandbits  # noqa: S311 -- identifiers are unique, not secret; no system call per event
+_moment = (-1, "")  # a millisecond and what its identifiers begin with, replaced as a whole
+_random = random.Random()  # noqa: S311 -- unique, not secret; of its own, as programs seed the module's
+_serial = count(_random.getrandbits(32))
 
 
-def _reseed_after_fork() -> None:
-    global _getrandbits  # noqa: PLW0603 -- the child must not repeat its parent's identifiers
-    _getrandbits = random.Random().getrandbits  # noqa: S311 -- see above
+def _begin_again() -> None:
+    global _moment, _serial  # noqa: PLW0603 -- the child must not repeat its parent's identifiers
+    _random.seed()
+    _moment = (-1, "")
+    _serial = count(_random.getrandbits(32))
 
 
-os.register_at_fork(after_in_child=_reseed_after_fork)
+os.register_at_fork(after_in_child=_begin_again)
 
 
 def uuid7(timestamp_ns: int) -> str:
     """Return a new UUID version 7 for a time in nanoseconds since the epoch. Thread-safe.
 
-    Source: RFC 9562, section 5.7. The 74 random bits come from a generator that was seeded by the kernel; they make
-    the identifier unique, not secret.
+    Source: RFC 9562, sections 5.7 and 6.2. Within a millisecond, 42 bits stay as they were drawn and 32 count up from
+    a random start: that makes the identifier unique and ordered, not secret, at a fraction of the cost.
     """
-    milliseconds = timestamp_ns // 1_000_000
-    bits = _getrandbits(74)
-    return "%08x-%04x-7%03x-%04x-%012x" % (  # noqa: UP031 -- twice as fast as an f-string here
-        milliseconds >> 16,
-        milliseconds & 0xFFFF,
-        bits >> 62,
-        0x8000 | (bits >> 48 & 0x3FFF),
-        bits & 0xFFFF_FFFF_FFFF,
-    )
+    global _moment  # noqa: PLW0603 -- a cache of one entry; a race only draws new bits
+    millisecond = timestamp_ns // 1_000_000
+    cached, prefix = _moment
+    if millisecond != cached:
+        high, low = divmod(millisecond, 1 << 16)
+        bits = _random.getrandbits(42)
+        variant = 0x8000 | bits >> 16 & 0x3FFF
+        prefix = f"{high:08x}-{low:04x}-7{bits >> 30:03x}-{variant:04x}-{bits & 0xFFFF:04x}"
+        _moment = (millisecond, prefix)
+    return f"{prefix}{next(_serial) & 0xFFFF_FFFF:08x}"
 
 
 @dataclass(slots=True, init=False)
@@ -150,7 +157,7 @@ class RiskEvent:
         """Make an event.
 
         Raises:
-            InvalidEventError: event_type or priority is not one that can be recorded.
+            InvalidEventError: event_type, priority or timestamp_ns is not one that can be recorded.
         """
         if event_type.__class__ is not EventType:
             event_type_name(event_type)
@@ -163,5 +170,13 @@ class RiskEvent:
         self.source = source
         self.data = {} if data is None else data
         self.metadata = {} if metadata is None else metadata
-        self.timestamp_ns = now = time_ns() if timestamp_ns is None else timestamp_ns
+        self.timestamp_ns = now = time_ns() if timestamp_ns is None else _check_time(timestamp_ns)
         self.event_id = uuid7(now) if event_id is None else event_id
+
+
+def _check_time(timestamp_ns: int) -> int:
+    if type(timestamp_ns) is not int or not 0 <= timestamp_ns < _TIME_LIMIT:
+        raise InvalidEventError(
+            f"timestamp_ns {timestamp_ns!r} is not a whole number of nanoseconds since 1970; use time.time_ns()"
+        )
+    return timestamp_ns

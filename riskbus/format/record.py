@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -36,18 +37,23 @@ _INT_LIMIT = 1 << 63
 _PRIORITIES = tuple(priority.name for priority in EventPriority)
 
 dumps = orjson.dumps
-_second_cache = (0, "1970-01-01T00:00:00")
+_moment = (-1, "")  # a millisecond and its text, replaced as a whole
 
 
 def timestamp(timestamp_ns: int) -> str:
     """Return nanoseconds since the epoch as RFC 3339 in UTC with milliseconds (cut, not rounded)."""
-    global _second_cache  # noqa: PLW0603 -- one tuple, replaced as a whole, so that a race only costs a second strftime
-    second, rest = divmod(timestamp_ns, 1_000_000_000)
-    cached, prefix = _second_cache
-    if second != cached:
-        prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        _second_cache = (second, prefix)
-    return f"{prefix}.{rest // 1_000_000:03d}Z"
+    global _moment  # noqa: PLW0603 -- a cache of one entry; a race only makes a text twice
+    millisecond = timestamp_ns // 1_000_000
+    cached, text = _moment
+    if millisecond != cached:
+        text = f"{_second(millisecond // 1000)}.{millisecond % 1000:03d}Z"
+        _moment = (millisecond, text)
+    return text
+
+
+@lru_cache(maxsize=8)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def encode_event(seq: int, event: RiskEvent) -> bytes:

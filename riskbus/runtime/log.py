@@ -86,7 +86,7 @@ class AuditLog:
         """
         incarnation = self._incarnation
         staging = incarnation.staging
-        if staging.refusing or staging.crowded:
+        if staging.refusing:
             return incarnation.refuse(event)
         seq = staging.claim()
         priority = event.priority

@@ -47,7 +47,6 @@ class Staging:
         self.ring = ring
         self._numbers = count()
         self._released = 0
-        self._newest = 0
         self._aside: dict[int, Staged] = {}
         self._declared: set[int] = set()
         self._long: deque[int] = deque()
@@ -61,11 +60,6 @@ class Staging:
     def claimed(self) -> int:
         """How many numbers were claimed. Any thread."""
         return int(repr(self._numbers)[6:-1])  # the only way to look at itertools.count without advancing it
-
-    @property
-    def crowded(self) -> bool:
-        """Whether the writer is too far behind to accept more. Any thread."""
-        return self._newest - self.next_seq > _CAPACITY
 
     @property
     def room(self) -> int:
@@ -83,7 +77,6 @@ class Staging:
             self._put_aside(seq, record, kind)
         else:
             self.ring.put(seq, record, kind)
-        self._newest = seq
 
     def declare(self, seq: int, record: bytes, kind: int) -> None:
         """Put down a record for a hole; its publisher, should it come back, gets another number. Writer only."""
@@ -129,6 +122,8 @@ class Staging:
         if len(record) <= ROOM and seq - self._released < self.ring.slots:
             self.ring.put(seq, record, kind)
             return
+        if seq - self.next_seq > _CAPACITY:
+            self.refusing = True  # the writer does not come; it clears this when it does
         if len(record) > ROOM and kind < CONTROL:  # control records belong to their incarnation and end with it
             with suppress(OSError):  # shared memory is full: private memory has to do
                 self.ring.put_long(seq, record, kind)

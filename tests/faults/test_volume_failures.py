@@ -92,7 +92,7 @@ def test_a_failed_sync_is_never_tried_again_on_the_same_file(
     """The kernel reports the loss once, and a second fsync succeeds although the pages are gone.
 
     The device is a file with holes on a full tmpfs. What a receipt called durable must be on it after a remount, which
-    a writer that retries fsync cannot achieve. (Without its journal, ext4 acknowledges even the first sync that failed.)
+    a writer that retries fsync cannot achieve. Without its journal, ext4 acknowledges even the first sync that failed.
     """
     backing = tmp_path / "backing"
     backing.mkdir()

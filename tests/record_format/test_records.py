@@ -3,13 +3,14 @@
 import json
 from hashlib import sha256
 from typing import Any
+from uuid import RFC_4122, UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from riskbus.errors import FormatError, InvalidEventError
-from riskbus.events import EventPriority, EventType, RiskEvent
+from riskbus.events import EventPriority, EventType, RiskEvent, uuid7
 from riskbus.format.record import (
     FIELDS,
     MAX_RECORD_BYTES,
@@ -163,3 +164,20 @@ def test_a_priority_that_is_none_is_refused_when_the_event_is_made() -> None:
     """A plain number would silently choose a lane."""
     with pytest.raises(InvalidEventError, match="EventPriority"):
         _event(priority=1)
+
+
+@pytest.mark.parametrize("moment", [-1, 1 << 63, 1.5, "now", True])
+def test_a_time_that_is_none_is_refused_when_the_event_is_made(moment: Any) -> None:
+    """It could not be written exactly."""
+    with pytest.raises(InvalidEventError, match="time_ns"):
+        _event(timestamp_ns=moment)
+
+
+@given(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=50))
+def test_identifiers_are_version_7_unique_and_of_their_time(moments: list[int]) -> None:
+    """RFC 9562: 48 bits of milliseconds, version, variant."""
+    made = [UUID(uuid7(moment)) for moment in moments]
+    assert [identifier.version for identifier in made] == [7] * len(made)
+    assert {identifier.variant for identifier in made} == {RFC_4122}
+    assert [identifier.int >> 80 for identifier in made] == [moment // 1_000_000 for moment in moments]
+    assert len(set(made)) == len(made)
