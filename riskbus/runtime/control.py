@@ -4,7 +4,7 @@ import os
 import platform
 import socket
 from hashlib import sha256
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import orjson
@@ -42,13 +42,20 @@ def open_payload(  # noqa: PLR0913, PLR0917 -- everything that identifies a writ
         "container": settings.container,
         "image": settings.image,
         "pid": os.getpid(),
-        "riskbus_version": version("riskbus"),
+        "riskbus_version": _version(),
         "python_version": platform.python_version(),
         "durability": settings.durability,
         "configuration_sha256": sha256(orjson.dumps(configuration, option=orjson.OPT_SORT_KEYS)).hexdigest(),
         "clock": clock_payload(clock),
         "mount": mount_payload(mount),
     }
+
+
+def _version() -> str:
+    try:
+        return version("riskbus")
+    except PackageNotFoundError:  # copied or frozen into something else: no reason not to keep a log
+        return "unknown"
 
 
 def checkpoint_payload(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -5,11 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from riskbus.events import RiskEvent
 from riskbus.format.names import parse_segment_name
 from riskbus.runtime import AuditLog
 from riskbus.store.stream import list_segments
 from riskbus.store.verification import VolumeReport
+
+# Python 3.12 and later warn of every fork beside threads, which is what these tests are about.
+pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 
 Open = Callable[..., AuditLog]
 Event = Callable[..., RiskEvent]

@@ -17,6 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from riskbus.runtime.staging import Staging
 from riskbus.store.ring import ROOM, Held, Ring, create_ring, find_abandoned
 
+# Python 3.12 and later warn of every fork beside threads, which is what these tests are about.
+pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+
 STREAM = (1, 2)
 SLOTS = 8
 

@@ -12,6 +12,9 @@ import pytest
 from riskbus.mount import MountReport, Reason, Verdict, validate_mount
 from riskbus.runtime import AuditLog
 
+# Python 3.12 and later warn of every fork beside threads, which is what these tests are about.
+pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+
 MakeVolume = Callable[..., Any]
 Mount = Callable[..., None]
 
