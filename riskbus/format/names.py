@@ -1,4 +1,4 @@
-"""Names of segments: `<stem>-<incarnation>-<n>-<first_seq>.jsonl`.
+"""Names of segments: `<stem>-<incarnation>-<n>-<first_seq>.jsonl`, with `.gz` after it where they are compressed.
 
 The incarnation is a UUID version 7 as 32 hexadecimal digits, so names sort by the time their writers started; `n`
 counts the segments of an incarnation from 0, and `first_seq` is the sequence number of the first record.
@@ -8,7 +8,10 @@ import re
 from dataclasses import dataclass
 
 SUFFIX = ".jsonl"
-_NAME = re.compile(r"(?P<stem>.+)-(?P<incarnation>[0-9a-f]{32})-(?P<n>[0-9]{6,})-(?P<first_seq>[0-9]{12,})\.jsonl")
+COMPRESSED = ".gz"
+_NAME = re.compile(
+    r"(?P<stem>.+)-(?P<incarnation>[0-9a-f]{32})-(?P<n>[0-9]{6,})-(?P<first_seq>[0-9]{12,})\.jsonl(\.gz)?"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,9 +28,9 @@ class SegmentName:
 
 
 def parse_segment_name(name: str) -> SegmentName | None:
-    """Return the parts of a segment's name, or None for the name of anything else."""
+    """Return the parts of a segment's name, compressed or not, or None for the name of anything else."""
     match = _NAME.fullmatch(name)
     if not match:
         return None
     parsed = SegmentName(match["stem"], match["incarnation"], int(match["n"]), int(match["first_seq"]))
-    return parsed if str(parsed) == name else None
+    return parsed if str(parsed) == name.removesuffix(COMPRESSED) else None

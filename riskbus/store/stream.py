@@ -1,7 +1,6 @@
 """The directory of a stream: which segments it holds, which incarnation came before, and whose the link is."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +8,8 @@ from riskbus.errors import FormatError
 from riskbus.format import record
 from riskbus.format.names import SegmentName, parse_segment_name
 from riskbus.store import posix
+from riskbus.store.reading import compressed_path, find_last
 
-_BLOCK = 1 << 20
 _CHECKPOINT_MARK = b'"event_type":"AUDIT_CHECKPOINT"'
 
 
@@ -28,10 +27,10 @@ class Previous:
 
 
 def list_segments(directory: Path) -> list[SegmentName]:
-    """Return the names of the segments in a directory, in order."""
+    """Return the names of the segments in a directory, in order, each once, whether it is compressed or not."""
     with os.scandir(directory) as entries:
         names = (parse_segment_name(entry.name) for entry in entries if entry.is_file(follow_symlinks=False))
-        return sorted(name for name in names if name)
+        return sorted({name for name in names if name})
 
 
 def find_previous(directory: Path, stem: str, incarnation: str) -> Previous | None:
@@ -47,16 +46,17 @@ def find_previous(directory: Path, stem: str, incarnation: str) -> Previous | No
 
 def last_checkpoint(segment: Path) -> str:
     """Return the note of the last checkpoint record in a segment, "" if there is none."""
-    for line in _lines_backwards(segment):
-        if _CHECKPOINT_MARK not in line:
-            continue
-        try:
-            fields = record.decode(record.from_line(line)[0])
-        except FormatError:
-            continue
-        if fields["event_type"] == "AUDIT_CHECKPOINT":
-            return str(fields["data"].get("note", ""))
-    return ""
+    return find_last(segment, _checkpoint) or ""
+
+
+def _checkpoint(line: bytes) -> str | None:
+    if _CHECKPOINT_MARK not in line:
+        return None
+    try:
+        fields = record.decode(record.from_line(line)[0])
+    except FormatError:
+        return None
+    return str(fields["data"].get("note", "")) if fields["event_type"] == "AUDIT_CHECKPOINT" else None
 
 
 def last_seq(directory: Path, stem: str, incarnation: str) -> int:
@@ -70,26 +70,16 @@ def last_seq(directory: Path, stem: str, incarnation: str) -> int:
         return -1
     newest = own[-1]
     path = directory / str(newest)
-    if not posix.sync_file(path):
-        return newest.first_seq - 1
-    for line in _lines_backwards(path):
-        try:
-            return int(record.decode(record.from_line(line)[0])["seq"])
-        except FormatError:
-            continue
-    return newest.first_seq - 1
+    synced = posix.sync_file(path) or posix.sync_file(compressed_path(path))
+    seq = find_last(path, _seq) if synced else None
+    return newest.first_seq - 1 if seq is None else seq
 
 
-def _lines_backwards(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        position = file.seek(0, os.SEEK_END)
-        rest = b""
-        while position:
-            step = min(_BLOCK, position)
-            position = file.seek(position - step)
-            rest, *lines = (file.read(step) + rest).split(b"\n")
-            yield from reversed(lines)
-        yield rest
+def _seq(line: bytes) -> int | None:
+    try:
+        return int(record.decode(record.from_line(line)[0])["seq"])
+    except FormatError:
+        return None
 
 
 def claim_link(link: Path, segment: SegmentName) -> None:

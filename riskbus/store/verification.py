@@ -14,6 +14,7 @@ from riskbus.format.checking import IncarnationChecker, Summary
 from riskbus.format.findings import SEVEREST_FIRST, Dimension, Finding, Severity
 from riskbus.format.names import SegmentName
 from riskbus.store import posix
+from riskbus.store.reading import open_segment, stored_size
 from riskbus.store.stream import list_segments
 
 Progress = Callable[[int], None]
@@ -112,7 +113,7 @@ def _directories(root: Path) -> list[Path]:
 
 def _snapshots(directory: Path) -> list[_Snapshot]:
     paths = [(name, directory / str(name)) for name in list_segments(directory)]
-    return [_Snapshot(name, path, path.stat().st_size, posix.is_locked(path)) for name, path in paths]
+    return [_Snapshot(name, path, stored_size(path), posix.is_locked(path)) for name, path in paths]
 
 
 def _verify_stream(
@@ -144,7 +145,8 @@ def _read_incarnation(checker: IncarnationChecker, group: list[_Snapshot], *, ne
 
 def _read_segment(checker: IncarnationChecker, snapshot: _Snapshot, *, may_live: bool, progress: Progress) -> None:
     byte = 0
-    with snapshot.path.open("rb") as file:
+    with open_segment(snapshot.path) as file:
+        compressed = not file.seekable()
         for number, line in enumerate(file, 1):
             if line.endswith(b"\n"):
                 checker.feed(line, number, byte)
@@ -152,16 +154,19 @@ def _read_segment(checker: IncarnationChecker, snapshot: _Snapshot, *, may_live:
                 in_flight = may_live and not checker.summary.closed
                 checker.feed_rest(line, number, byte, in_flight=in_flight)
             byte += len(line)
-            progress(len(line))
-            if byte >= snapshot.size:
-                break
+            if not compressed:
+                progress(len(line))
+                if byte >= snapshot.size:
+                    break
+    if compressed:
+        progress(snapshot.size)
 
 
 def _named_by_successors(groups: dict[str, list[_Snapshot]]) -> dict[str, list[Anchor]]:
     """Return, for each incarnation that an AUDIT_OPEN names as its previous one, the checkpoints given there."""
     named: dict[str, list[Anchor]] = {}
     for incarnation, group in groups.items():
-        with group[0].path.open("rb") as file:
+        with open_segment(group[0].path) as file:
             line = file.readline()
         reader = IncarnationChecker(incarnation)  # reads the one line; its findings are made again later
         reader.begin_segment(group[0].name, None)

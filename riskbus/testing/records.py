@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 
 from riskbus.events import RESERVED_PREFIX
-from riskbus.format.names import parse_segment_name
+from riskbus.store.reading import open_segment
+from riskbus.store.stream import list_segments
 
 
 def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -19,9 +20,12 @@ def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     Returns:
         The records; a last line that is still being written is left out.
     """
-    segments = sorted(file for file in Path(path).parent.iterdir() if parse_segment_name(file.name))
-    lines = [line for segment in segments for line in segment.read_bytes().splitlines(keepends=True)]
-    return [orjson.loads(line) for line in lines if line.endswith(b"\n")]
+    directory = Path(path).parent
+    records = []
+    for name in list_segments(directory):
+        with open_segment(directory / str(name)) as segment:
+            records += [orjson.loads(line) for line in segment if line.endswith(b"\n")]
+    return records
 
 
 def read_events(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
