@@ -16,9 +16,10 @@ INCARNATION = "019bc1e35d6370008000000000000000"
 
 @given(st.from_regex(r"[a-z_.-]{1,20}", fullmatch=True), st.integers(0, 10**7), st.integers(0, 10**15))
 def test_a_name_is_read_as_it_was_written(stem: str, n: int, first_seq: int) -> None:
-    """Also where the stem looks like a part of the name."""
+    """Also where the stem looks like a part of the name, and where the segment is compressed."""
     name = SegmentName(stem, INCARNATION, n, first_seq)
     assert parse_segment_name(str(name)) == name
+    assert parse_segment_name(f"{name}.gz") == name
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def test_a_name_is_read_as_it_was_written(stem: str, n: int, first_seq: int) -> 
     [
         "risk_audit.jsonl",
         f"risk_audit-{INCARNATION}-0-0.jsonl",
-        f"risk_audit-{INCARNATION}-000000-000000000000.jsonl.gz",
+        f"risk_audit-{INCARNATION}-000000-000000000000.jsonl.gz.part",
         f"risk_audit-{INCARNATION}-0000000-000000000000.jsonl",  # more zeros than needed: two spellings of one name
         f"risk_audit-{INCARNATION.upper()}-000000-000000000000.jsonl",
     ],
