@@ -59,7 +59,7 @@ def judge(facts: Facts) -> Finding:
     return (
         Verdict.VALID,
         Reason.DURABLE_VOLUME,
-        f"{facts.directory} is on {filesystem} with {_size(facts.free_bytes)} free; nothing to do.",
+        f"{facts.directory} is on {filesystem} with {readable_size(facts.free_bytes)} free; nothing to do.",
     )
 
 
@@ -149,7 +149,7 @@ def _low_space(facts: Facts) -> Finding | None:
         Verdict.DEGRADED,
         Reason.LOW_SPACE,
         (
-            f"{facts.directory} has {_size(facts.free_bytes)} of {_size(facts.capacity_bytes)} free; "
+            f"{facts.directory} has {readable_size(facts.free_bytes)} of {readable_size(facts.capacity_bytes)} free; "
             "enlarge the PersistentVolumeClaim, or archive and prune expired segments."
         ),
     )
@@ -176,7 +176,8 @@ _CHECKS: tuple[Callable[[Facts], Finding | None], ...] = (
 )
 
 
-def _size(count: float) -> str:
+def readable_size(count: float) -> str:
+    """Return a number of bytes in binary units, for people."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024:  # noqa: PLR2004 -- the step between binary units
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

@@ -55,7 +55,7 @@ def _gather(directory: Path) -> Facts:
         free_bytes=statistics.f_bavail * statistics.f_frsize,
         inodes=statistics.f_files,
         free_inodes=statistics.f_favail,
-        write_error=_try_to_write(directory),
+        write_error=try_to_write(directory),
         in_container=in_container(),
     )
 
@@ -65,7 +65,8 @@ def in_container() -> bool:
     return "KUBERNETES_SERVICE_HOST" in os.environ or any(Path(mark).exists() for mark in _CONTAINER_MARKS)
 
 
-def _try_to_write(directory: Path) -> OSError | None:
+def try_to_write(directory: Path) -> OSError | None:
+    """Write, sync and remove one small file of a name of its own; return what the volume refused, or None."""
     probe = directory / f".riskbus-probe-{uuid4().hex}"
     try:
         descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)

@@ -1,44 +1,213 @@
 """`riskbus doctor` says what to do before trading starts."""
 
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from riskbus.cli import main
+from riskbus.cli.checkup.surroundings import divergence
+from riskbus.clock import ClockStatus
+from riskbus.events import EventPriority, EventType, RiskEvent
+from riskbus.runtime import AuditLog
+from riskbus.settings import AuditSettings
+from riskbus.store.verification import verify_tree
+
+Riskbus = Callable[..., subprocess.CompletedProcess[str]]
+SHARED_MEMORY = "/dev/shm/risk_audit.jsonl"  # noqa: S108 -- the tests want exactly this
+
+PUBLISHER = """
+import os, signal, sys
+from riskbus import AuditLog, EventPriority, EventType, RiskEvent
+log = AuditLog(sys.argv[1])
+for number in range(5):
+    log.append(RiskEvent(EventType.OVERRIDE, EventPriority.LOW, "desk", {"number": number}))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the machine sets, the test does not."""
-    monkeypatch.delenv("RISK_AUDIT_LOG_PATH", raising=False)
+def lines(ended: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """Return the answers by name; of several with one name, the last."""
+    found = [line.split(maxsplit=2) for line in ended.stdout.splitlines() if line.startswith(("OK", "WARN", "FAIL"))]
+    return {name: f"{result} {message}" for result, name, message in found}
 
 
-def test_a_place_that_loses_records_is_not_fit(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_place_that_loses_records_is_not_fit(riskbus: Riskbus) -> None:
     """Exit code 1, with the reason and the remedy."""
-    assert main(["doctor", "--path", "/dev/shm/risk_audit.jsonl"]) == 1  # noqa: S108 -- the test wants exactly this
-    out = capsys.readouterr().out
-    assert "FAIL  mount        Invalid/EphemeralTmpfs" in out
-    assert "mount a PersistentVolumeClaim" in out
-    assert out.endswith("This place is not fit for an audit log.\n")
+    ended = riskbus("doctor", "--path", SHARED_MEMORY)
+    assert ended.returncode == 1
+    assert lines(ended)["mount"].startswith("FAIL Invalid/EphemeralTmpfs")
+    assert "mount a PersistentVolumeClaim" in ended.stdout
+    assert ended.stdout.endswith("This place is not fit for an audit log.\n")
 
 
-def test_a_wrong_setting_is_found(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Before the workload finds it."""
-    monkeypatch.setenv("RISK_AUDIT_DURABILITY", "always")
-    assert main(["doctor"]) == 1
-    assert "FAIL  environment  environment variable RISK_AUDIT_DURABILITY='always' is wrong" in capsys.readouterr().out
+def test_a_wrong_setting_is_found_and_the_rest_is_examined_all_the_same(riskbus: Riskbus) -> None:
+    """Before the workload finds it; one run shows everything that is wrong."""
+    environment = {"RISK_AUDIT_DURABILITY": "always", "RISK_AUDIT_LOG_PATH": SHARED_MEMORY}
+    ended = riskbus("doctor", environment=environment)
+    assert ended.returncode == 1
+    assert "FAIL environment variable RISK_AUDIT_DURABILITY='always' is wrong" in lines(ended)["environment"]
+    assert lines(ended)["mount"].startswith("FAIL Invalid/EphemeralTmpfs")
 
 
-def test_a_path_that_nobody_set_is_pointed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_that_nobody_set_is_pointed_out(riskbus: Riskbus, tmp_path: Path) -> None:
     """The fallback is for laptops."""
-    monkeypatch.chdir(tmp_path)
-    assert main(["doctor"]) == 1
+    ended = riskbus("doctor", cwd=tmp_path)
+    assert lines(ended)["environment"].startswith("WARN RISK_AUDIT_LOG_PATH is not set")
+    assert lines(ended)["directory"].startswith(f"WARN {tmp_path}/logs does not exist yet")
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_variable_with_a_typing_error_is_found(riskbus: Riskbus) -> None:
+    """It would have no effect, and nobody would notice."""
+    environment = {
+        "RISK_AUDIT_DURABLITY": "sync",
+        "RISK_ADUIT_STREAM": "a",
+        "RISK_AUDIT_FOO": "1",
+        "RISKBUS_OPERATOR_SERVICE_HOST": "10.0.0.1",  # Kubernetes' own, for a Service of this name
+        "RISKBUS_OPERATOR_PORT_443_TCP_ADDR": "10.0.0.1",
+    }
+    out = riskbus("doctor", environment=environment).stdout
+    assert "RISK_AUDIT_DURABLITY is no setting of riskbus and has no effect; did you mean RISK_AUDIT_DURABILITY?" in out
+    assert "did you mean RISK_AUDIT_STREAM?" in out
+    assert "RISK_AUDIT_FOO is no setting" in out
+    assert "RISKBUS_OPERATOR" not in out
+
+
+def test_every_setting_is_shown_with_its_value_and_source(riskbus: Riskbus) -> None:
+    """What counts is what the process sees, not what the manifest says."""
+    environment = {"RISK_AUDIT_DURABILITY": "sync"}
+    ended = riskbus("doctor", "--json", "--path", SHARED_MEMORY, environment=environment)
+    settings = {setting["variable"]: setting for setting in json.loads(ended.stdout)["settings"]}
+    assert settings["RISK_AUDIT_LOG_PATH"]["source"] == "argument"
+    assert settings["RISK_AUDIT_DURABILITY"] == {
+        "variable": "RISK_AUDIT_DURABILITY",
+        "value": "sync",
+        "source": "environment",
+    }
+    assert settings["RISK_AUDIT_ROTATION_MAX_SIZE"]["source"] == "default"
+
+
+def test_a_directory_that_this_user_may_not_write_to_is_found(riskbus: Riskbus, tmp_path: Path) -> None:
+    """By trying, as the user who will run."""
+    for directory in (tmp_path, *tmp_path.parents[:3]):
+        directory.chmod(directory.stat().st_mode | 0o055)
+    ended = riskbus("doctor", "--path", tmp_path / "risk_audit.jsonl", uid=65534)
+    assert ended.returncode == 1
+    assert "cannot be written, synced and removed as uid 65534" in lines(ended)["permission"]
+    assert "fsGroup" in lines(ended)["permission"]
+
+
+def test_a_directory_that_this_user_may_not_even_reach_is_found(riskbus: Riskbus, tmp_path: Path) -> None:
+    """The same, one directory further up."""
+    (tmp_path / "closed").mkdir(mode=0o700)
+    for directory in (tmp_path, *tmp_path.parents[:3]):
+        directory.chmod(directory.stat().st_mode | 0o055)
+    ended = riskbus("doctor", "--path", tmp_path / "closed" / "audit" / "risk_audit.jsonl", uid=65534)
+    assert ended.returncode == 1
+    assert ended.stderr == ""
+    assert lines(ended)["permission"].startswith("FAIL")
+
+
+def test_a_file_in_place_of_the_directory_is_found(riskbus: Riskbus, tmp_path: Path) -> None:
+    """A mount with subPath of a file, for example."""
+    (tmp_path / "file").touch()
+    ended = riskbus("doctor", "--path", tmp_path / "file" / "risk_audit.jsonl")
+    assert ended.returncode == 1
+    assert lines(ended)["mount"].startswith("FAIL Invalid/Missing")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"RISK_AUDIT_STAGING_DIR": "/proc"}, "is not a memory file system"),
+        ({"RISK_AUDIT_STAGING_DIR": "/nonexistent"}, "cannot be used"),
+    ],
+)
+def test_memory_that_does_not_outlive_the_process_is_found(
+    riskbus: Riskbus, settings: dict[str, str], words: str
+) -> None:
+    """Records are taken all the same, so it is a warning."""
+    answer = lines(riskbus("doctor", environment=settings))["staging"]
+    assert answer.startswith("WARN")
+    assert words in answer
+    assert "RISK_AUDIT_STAGING_DIR" in answer
+
+
+def test_rings_of_ended_processes_are_counted_and_left_alone(
+    riskbus: Riskbus, tmp_path: Path, shared_memory: Path
+) -> None:
+    """They hold accepted records; the next start writes them, which doctor must not prevent."""
+    environment = {"RISK_AUDIT_STAGING_DIR": str(shared_memory)}
+    (tmp_path / "audit").touch()  # no directory yet, so everything waits
+    path = tmp_path / "audit" / "risk_audit.jsonl"
+    subprocess.run(
+        [sys.executable, "-c", PUBLISHER, str(path)],
+        env=os.environ | environment,
+        check=False,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    before = {file.name: file.read_bytes() for file in shared_memory.iterdir()}
+    answer = lines(riskbus("doctor", "--path", path, environment=environment))["rings"]
+    assert answer.startswith("WARN rings of ended processes (1) take")
+    assert "start it here once more" in answer
+    assert {file.name: file.read_bytes() for file in shared_memory.iterdir()} == before
+
+
+def test_a_live_log_is_not_disturbed(riskbus: Riskbus, tmp_path: Path, shared_memory: Path) -> None:
+    """It is run by hand in pods that trade."""
+    path = tmp_path / "audit" / "risk_audit.jsonl"
+    settings = AuditSettings(path=path, staging_dir=shared_memory)
+    with AuditLog(settings=settings, registry=CollectorRegistry()) as log:
+        assert log.wait_ready(10)
+        before = sorted(path.parent.iterdir()), sorted(shared_memory.iterdir())
+        ended = riskbus("doctor", "--path", path, environment={"RISK_AUDIT_STAGING_DIR": str(shared_memory)})
+        assert lines(ended)["rings"].startswith("OK")
+        assert (sorted(path.parent.iterdir()), sorted(shared_memory.iterdir())) == before
+        assert log.append(RiskEvent(EventType.OVERRIDE, EventPriority.LOW, "desk")).wait_durable(10)
+        assert log.status().write_failures == 0
+    assert verify_tree(path.parent, [], lambda _: None).worst is None
+
+
+def test_standard_output_that_leads_nowhere_is_found(riskbus: Riskbus, tmp_path: Path) -> None:
+    """Emergency copies would be lost; the answer goes to a file here, so only what is null warns."""
+    assert lines(riskbus("doctor"))["stdout"].startswith("OK standard output is a pipe")
+    with (tmp_path / "out").open("w") as file:
+        riskbus("doctor", stdout=file)
+    assert "standard output is a file" in (tmp_path / "out").read_text()
+
+
+@pytest.mark.parametrize(
+    ("estimated", "bound", "words"),
+    [
+        (20, 90, "within the 100 µs divergence class"),
+        (20, 900, "within the 1 ms divergence class"),
+        (20, 5000, "within the 100 µs divergence class by the estimate, not by the bound"),
+        (2000, 5000, "outside the 1 ms divergence class"),
+    ],
+)
+def test_the_clock_is_compared_with_the_divergence_classes(estimated: int, bound: int, words: str) -> None:
+    """For information: what it is to be depends on how one trades."""
+    assert divergence(ClockStatus(True, estimated, bound)) == words
+
+
+def test_the_clock_is_the_kernels(riskbus: Riskbus) -> None:
+    """With its figures, synchronised or not."""
+    assert "estimated error" in lines(riskbus("doctor"))["clock"]
+
+
+def test_json(riskbus: Riskbus) -> None:
     """For init containers and dashboards."""
-    main(["doctor", "--json", "--path", "/dev/shm/risk_audit.jsonl"])  # noqa: S108 -- the test wants exactly this
-    document = json.loads(capsys.readouterr().out)
+    document = json.loads(riskbus("doctor", "--json", "--path", SHARED_MEMORY).stdout)
     assert document["fit"] is False
-    assert [check["name"] for check in document["checks"]] == ["environment", "mount", "space", "clock", "report"]
+    names = [check["name"] for check in document["checks"]]
+    assert names == [
+        *("environment", "mount", "permission", "space", "inodes"),
+        *("staging", "rings", "clock", "stdout", "report"),
+    ]
+    assert {check["result"] for check in document["checks"]} <= {"OK", "WARN", "FAIL"}
