@@ -92,3 +92,4 @@ generate: venv ## Write again what is made from the models and from the chart's 
 	@$(BIN)/riskbus-operator crds --write crds charts/riskbus-operator/files/crds
 	@$(BIN)/riskbus-operator reference --write docs/policy.md
 	@$(BIN)/python charts/readme.py
+	@$(BIN)/python docs/tables.py

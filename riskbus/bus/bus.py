@@ -16,6 +16,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from riskbus.bus.closing import Unfinished, drain
 from riskbus.bus.delivery import Delivery
 from riskbus.bus.dispatcher import Dispatcher
+from riskbus.bus.evidence import EvidenceCheck
 from riskbus.bus.mailbox import Mailbox, serving
 from riskbus.bus.metrics import collector_for
 from riskbus.bus.routes import Routes
@@ -23,6 +24,7 @@ from riskbus.bus.statistics import BusStatistics, snapshot
 from riskbus.bus.subscription import EventTypes, Handler, Subscription
 from riskbus.bus.tally import Tallies
 from riskbus.bus.workers import LEAST_WORKERS
+from riskbus.completeness import REQUIREMENTS
 from riskbus.errors import ClosedError, SettingsError
 from riskbus.events import EventPriority, RiskEvent, event_type_name
 from riskbus.runtime import AuditLog, Receipt
@@ -96,6 +98,7 @@ class RiskEventBus:
         self._closing = threading.Lock()
         self._closer = 0
         self._tallies = Tallies()
+        self._evidence = EvidenceCheck()
         delivery = Delivery(self._tallies, measure=self._measure, objectives_ns=self._objectives_ns)
         self._delivery = delivery
         self._dispatcher = Dispatcher(self._max_workers, delivery)
@@ -167,14 +170,18 @@ class RiskEventBus:
         receipt = self._log.append(event)
         if self._closed:
             raise ClosedError(f"this bus is closed; event {event.event_id} was recorded but reaches no handler")
-        for subscription in self._routes.interested_in(event_type_name(event.event_type)):
+        name = event_type_name(event.event_type)
+        for subscription in self._routes.interested_in(name):
             self._dispatcher.dispatch(subscription, event, published_ns)
+        if name in REQUIREMENTS:  # afterwards: nothing may come between a kill switch and its handlers
+            self._evidence.look_at(name, event)
         self._delivery.published(event, published_ns)
         return receipt
 
     def statistics(self) -> BusStatistics:
         """Return the counts and latencies so far. Cheap; any thread."""
-        return snapshot(self._tallies.total(), tuple(each.statistics() for each in self._routes.subscriptions))
+        subscriptions = tuple(each.statistics() for each in self._routes.subscriptions)
+        return snapshot(self._tallies.total(), subscriptions, self._evidence.counts())
 
     def close(self, timeout: float = 5.0) -> Unfinished:
         """Deliver what waits, make everything durable, and end. Calling it again changes nothing.

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from riskbus.bus.statistics import BusStatistics, total
 from riskbus.bus.tally import BUCKET_BOUNDS_NS
+from riskbus.completeness import REQUIREMENTS
 from riskbus.events import EventPriority
 
 _NS_PER_SECOND = 1_000_000_000
@@ -60,6 +61,7 @@ class BusCollector(Collector):
         yield from _by_priority(statistics)
         yield from _by_subscription(statistics)
         yield from _latencies(statistics)
+        yield _incomplete(statistics)
 
 
 def _by_priority(statistics: BusStatistics) -> Iterator[Metric]:
@@ -95,6 +97,14 @@ def _latencies(statistics: BusStatistics) -> Iterator[Metric]:
         late.add_metric(names, latency.late)
     yield seconds
     yield late
+
+
+def _incomplete(statistics: BusStatistics) -> Metric:
+    text = "Events that lacked what an auditor will ask for."
+    family = CounterMetricFamily("riskbus_incomplete_evidence", text, labels=["event_type"])
+    for event_type in REQUIREMENTS:
+        family.add_metric([event_type], statistics.incomplete.get(event_type, 0))
+    return family
 
 
 _lock = Lock()

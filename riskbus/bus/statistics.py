@@ -1,5 +1,6 @@
 """What `RiskEventBus.statistics` returns: a consistent picture of one moment, in plain values."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -48,16 +49,20 @@ class BusStatistics:
         delivered: Handler calls that ended, by priority.
         latencies: By path (PUBLISH, HAND_OFF, HANDLER) and priority; all zero when latencies are not monitored.
         subscriptions: One entry for each subscription of now.
+        incomplete: Events that lacked what an auditor will ask for, by the name of their type.
     """
 
     published: Mapping[EventPriority, int]
     delivered: Mapping[EventPriority, int]
     latencies: Mapping[tuple[Path, EventPriority], LatencyStatistics]
     subscriptions: tuple[SubscriptionStatistics, ...]
+    incomplete: Mapping[str, int]
 
 
-def snapshot(tally: Tally, subscriptions: tuple[SubscriptionStatistics, ...]) -> BusStatistics:
-    """Put a tally and the subscriptions' counts into a snapshot."""
+def snapshot(
+    tally: Tally, subscriptions: tuple[SubscriptionStatistics, ...], incomplete: Mapping[str, int]
+) -> BusStatistics:
+    """Put a tally, the subscriptions' counts and those of incomplete events into a snapshot."""
     return BusStatistics(
         published=dict(zip(EventPriority, tally.published, strict=True)),
         delivered=dict(zip(EventPriority, tally.delivered, strict=True)),
@@ -65,6 +70,7 @@ def snapshot(tally: Tally, subscriptions: tuple[SubscriptionStatistics, ...]) ->
             (path, priority): _latency(tally.latencies[path][priority]) for path in Path for priority in EventPriority
         },
         subscriptions=subscriptions,
+        incomplete=incomplete,
     )
 
 
@@ -88,6 +94,7 @@ def total(several: Sequence[BusStatistics]) -> BusStatistics:
             for priority in EventPriority
         },
         subscriptions=_by_name([subscription for each in several for subscription in each.subscriptions]),
+        incomplete=sum((Counter(each.incomplete) for each in several), Counter()),
     )
 
 

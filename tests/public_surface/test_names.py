@@ -9,7 +9,15 @@ import pytest
 
 import riskbus
 
-MODULES = ["riskbus", "riskbus.sensors", "riskbus.testing", "riskbus.bus", "riskbus.report", "riskbus.mount"]
+MODULES = [
+    "riskbus",
+    "riskbus.evidence",
+    "riskbus.sensors",
+    "riskbus.testing",
+    "riskbus.bus",
+    "riskbus.report",
+    "riskbus.mount",
+]
 
 
 def public(module: str) -> list[tuple[str, object]]:
