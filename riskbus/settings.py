@@ -50,7 +50,8 @@ def _size(value: object) -> object:
     return int(match[1]) * _SIZE_FACTOR[match[2]]
 
 
-def _seconds(value: object) -> object:
+def seconds(value: object) -> object:
+    """Return a text like 90, 15m or 24h as seconds, anything else as it is; raises ValueError for other texts."""
     if not isinstance(value, str):
         return value
     match = _DURATION.fullmatch(value.strip())
@@ -102,12 +103,12 @@ class AuditSettings(BaseModel):
     path: Annotated[Path, BeforeValidator(_file)] = DEFAULT_PATH
     durability: Annotated[Durability, BeforeValidator(_lower)] = Durability.GROUP
     rotation_max_size: Annotated[int, BeforeValidator(_size), Field(ge=64 << 10)] = 256 << 20
-    rotation_max_age: Annotated[float, BeforeValidator(_seconds), Field(ge=1)] = 86400
+    rotation_max_age: Annotated[float, BeforeValidator(seconds), Field(ge=1)] = 86400
     staging_dir: Path = Path("/dev/shm")  # noqa: S108 -- the machine's, and in Kubernetes the pod's, shared memory
     staging_size: Annotated[int, BeforeValidator(_size), Field(ge=64 << 10, le=1 << 30)] = 16 << 20
     stream: Annotated[str, Field(pattern=r"^[^\s+]*$", max_length=200)] = ""
     report: Annotated[ReportMode, BeforeValidator(_lower)] = ReportMode.AUTO
-    report_interval: Annotated[float, BeforeValidator(_seconds), Field(ge=1)] = 60
+    report_interval: Annotated[float, BeforeValidator(seconds), Field(ge=1)] = 60
     policy: str = ""
     container: str = ""
     pod_name: str = ""

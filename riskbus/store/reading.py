@@ -55,7 +55,7 @@ def find_last(path: Path, pick: Callable[[bytes], _Found | None]) -> _Found | No
     """
     with open_segment(path) as file:
         if file.seekable():
-            return next((found for line in _lines_backwards(file) if (found := pick(line)) is not None), None)
+            return next((found for line in lines_backwards(file) if (found := pick(line)) is not None), None)
         last = None
         for line in file:
             found = pick(line)
@@ -63,8 +63,12 @@ def find_last(path: Path, pick: Callable[[bytes], _Found | None]) -> _Found | No
         return last
 
 
-def _lines_backwards(file: BinaryIO) -> Iterator[bytes]:
-    position = file.seek(0, os.SEEK_END)
+def lines_backwards(file: BinaryIO, end: int | None = None) -> Iterator[bytes]:
+    """Yield what stands between line feeds from the end of a file, or from the byte `end`, to its start.
+
+    The first is what follows the last line feed, empty if nothing does. The file must be able to seek.
+    """
+    position = file.seek(0, os.SEEK_END) if end is None else end
     rest = b""
     while position:
         step = min(_BLOCK, position)
