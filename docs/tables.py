@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 
+from riskbus.bus_settings import BusSettings
 from riskbus.completeness import DATA_FIELDS, METADATA_FIELDS, REQUIREMENTS
+from riskbus.configuration import CHANGEABLE, WHY_NOT
 from riskbus.events import EventType
+from riskbus.settings import AuditSettings
 
 DOCS = Path(__file__).parent
 
@@ -42,7 +45,27 @@ def requirements() -> str:
     return _table(("kind", "what it must say", "who asks"), rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"kinds": kinds, "fields": fields, "requirements": requirements}
+def settings() -> str:
+    """Every setting of a bus and its log."""
+    texts = _attributes(AuditSettings) | _attributes(BusSettings)
+    defaults = BusSettings().model_dump(mode="json")
+    rows = [
+        (f"`{variable}`", f"`{name}`", _plain(defaults[name]), "yes" if name in CHANGEABLE else "", texts[name])
+        for name, variable in BusSettings.variables().items()
+    ]
+    return _table(("variable", "argument or key", "default", "at run time", "what it does"), rows)
+
+
+def fixed() -> str:
+    """Why the rest cannot change."""
+    return _table(
+        ("setting", "why it cannot change at run time"), [(f"`{name}`", why) for name, why in WHY_NOT.items()]
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "kinds": kinds, "fields": fields, "requirements": requirements, "settings": settings, "fixed": fixed,
+}  # fmt: skip
 
 
 def page(text: str) -> str:
@@ -58,6 +81,19 @@ def pages() -> Iterable[Path]:
     return (
         path for path in sorted(DOCS.glob("*.md")) if any(f"<!-- {name} -->" in path.read_text() for name in TABLES)
     )
+
+
+def _attributes(model: type) -> dict[str, str]:
+    """Return the texts of a docstring's section `Attributes`, without the variables' names at their ends."""
+    _, _, section = inspect.cleandoc(model.__doc__ or "").partition("Attributes:\n")
+    entries = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", section, re.MULTILINE)
+    return {name: re.sub(r"\s*`[A-Z_]+`\.$", "", re.sub(r"\s*\n\s*", " ", text)) for name, text in entries}
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return f"`{value}`" if value not in ({}, "", None) else ""
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

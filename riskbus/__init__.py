@@ -4,6 +4,7 @@ What may live here: the public names. `riskbus.sensors` has calculators that fin
 """
 
 from riskbus.bus import BusStatistics, RiskEventBus, Subscription, Unfinished
+from riskbus.bus_settings import BusSettings
 from riskbus.clock import ClockStatus
 from riskbus.errors import ClosedError, FormatError, InvalidEventError, RiskBusError, SettingsError
 from riskbus.events import EventPriority, EventType, RiskEvent
@@ -15,6 +16,7 @@ from riskbus.status import LogStatus
 __all__ = [
     "AuditLog",
     "AuditSettings",
+    "BusSettings",
     "BusStatistics",
     "Checkpoint",
     "ClockStatus",

@@ -10,9 +10,10 @@ import socket
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from riskbus.errors import SettingsError
 
@@ -118,22 +119,39 @@ class AuditSettings(BaseModel):
     image: str = ""
 
     @classmethod
+    def variables(cls) -> Mapping[str, str]:
+        """Return which environment variable sets which field."""
+        return VARIABLES
+
+    @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ, **arguments: object) -> Self:
         """Read the settings; arguments that are not None win over the environment.
 
         Raises:
             SettingsError: a value is wrong; the message lists every wrong one with its source.
         """
-        values: dict[str, Any] = {
-            name: environ[variable] for name, variable in VARIABLES.items() if variable in environ
-        }
+        variables = {name: variable for name, variable in cls.variables().items() if variable in environ}
+        values: dict[str, object] = {name: environ[variable] for name, variable in variables.items()}
+        sources = {name: f"environment variable {variable}" for name, variable in variables.items()}
         given = {name: value for name, value in arguments.items() if value is not None}
+        sources |= {name: f"argument {name}" for name in given}
+        return cls.validated(values | given, sources)
+
+    @classmethod
+    def validated(cls, values: Mapping[str, object], sources: Mapping[str, str]) -> Self:
+        """Return the settings with these values, and defaults for the rest.
+
+        Args:
+            values: by field.
+            sources: where each comes from, for the message.
+
+        Raises:
+            SettingsError: a value is wrong; the message lists every wrong one with its source.
+        """
         try:
-            return cls.model_validate(values | given)
+            return cls.model_validate(values)
         except ValidationError as error:
-            raise SettingsError(
-                "; ".join(_explain(problem, values | given, given) for problem in error.errors())
-            ) from None
+            raise SettingsError("; ".join(_explain(each, values, sources) for each in error.errors())) from None
 
     def stream_name(self) -> str:
         """Return the stream's name: the one set, or namespace (else host), directory and file stem with slashes."""
@@ -164,7 +182,9 @@ VARIABLES = {
 """Which environment variable sets which field."""
 
 
-def _explain(problem: Mapping[str, Any], values: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+def _explain(problem: ErrorDetails, values: Mapping[str, object], sources: Mapping[str, str]) -> str:
     field = str(problem["loc"][0])
-    source = f"argument {field}" if field in given else f"environment variable {VARIABLES.get(field, field)}"
+    source = sources.get(field, field)
+    if problem["type"] == "extra_forbidden":
+        return f"{source}={str(values.get(field))!r} is wrong: there is no setting of this name"
     return f"{source}={str(values.get(field))!r} is wrong: {problem['msg'].removeprefix('Value error, ')}"

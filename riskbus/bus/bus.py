@@ -8,12 +8,13 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from weakref import WeakSet
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from riskbus.bus.closing import Unfinished, drain
+from riskbus.bus.configuration import Configuration
 from riskbus.bus.delivery import Delivery
 from riskbus.bus.dispatcher import Dispatcher
 from riskbus.bus.evidence import EvidenceCheck
@@ -23,11 +24,14 @@ from riskbus.bus.routes import Routes
 from riskbus.bus.statistics import BusStatistics, snapshot
 from riskbus.bus.subscription import EventTypes, Handler, Subscription
 from riskbus.bus.tally import Tallies
-from riskbus.bus.workers import LEAST_WORKERS
+from riskbus.bus_settings import BusSettings
 from riskbus.completeness import REQUIREMENTS
+from riskbus.configuration import Change
 from riskbus.errors import ClosedError, SettingsError
 from riskbus.events import EventPriority, RiskEvent, event_type_name
 from riskbus.runtime import AuditLog, Receipt
+from riskbus.settings import AuditSettings
+from riskbus.variables import warn_of_unknown_variables
 
 DEFAULT_CAPACITY = 10_000
 """Events of one priority that may wait for one subscription: seconds of a busy day, megabytes of memory."""
@@ -55,43 +59,50 @@ class RiskEventBus:
 
     def __init__(  # noqa: PLR0913 -- the settings of a bus; all but the first four by keyword only
         self,
-        max_workers: int = 10,
-        enable_latency_monitoring: bool = True,
+        max_workers: int | None = None,
+        enable_latency_monitoring: bool | None = None,
         latency_slo_us: Mapping[EventPriority, float] | None = None,
         audit_log_path: str | os.PathLike[str] | None = None,
         *,
         audit_log: AuditLog | None = None,
         registry: CollectorRegistry = REGISTRY,
     ) -> None:
-        """Start the workers and the audit log.
+        """Start the workers and the audit log. What is None comes from the environment, else from the defaults.
 
         Args:
-            max_workers: Most threads that run handlers; at least 2, of which one is reserved for CRITICAL.
-            enable_latency_monitoring: Whether latencies are measured.
-            latency_slo_us: Latency objective of each priority in microseconds; what is above it is counted.
-            audit_log_path: The file that users follow. None takes it from RISK_AUDIT_LOG_PATH, else
-                logs/risk_audit.jsonl.
+            max_workers: Most threads that run handlers; at least 2, of which one is reserved for CRITICAL. Else
+                RISKBUS_MAX_WORKERS, else 10.
+            enable_latency_monitoring: Whether latencies are measured. Else RISKBUS_ENABLE_LATENCY_MONITORING, else
+                they are.
+            latency_slo_us: Latency objective of each priority in microseconds; what is above it is counted. Else
+                RISKBUS_LATENCY_SLO_US, else none.
+            audit_log_path: The file that users follow. Else RISK_AUDIT_LOG_PATH, else logs/risk_audit.jsonl.
             audit_log: A log that the caller has made, and closes; instead of `audit_log_path`.
             registry: Where the metrics appear.
 
         Raises:
             SettingsError: A setting is wrong.
         """
-        if max_workers < LEAST_WORKERS:
-            raise SettingsError(f"max_workers is {max_workers!r}; give at least {LEAST_WORKERS}: one is for CRITICAL")
         if audit_log is not None and audit_log_path is not None:
             raise SettingsError("audit_log and audit_log_path are both given; give one of them")
-        self._max_workers = max_workers
-        self._measure = enable_latency_monitoring
-        self._objectives_ns = _objectives_ns(latency_slo_us or {})
+        of_the_log: dict[str, Any] = {"path": audit_log_path} if audit_log is None else dict(audit_log.settings)
+        settings = BusSettings.from_environment(
+            max_workers=max_workers,
+            enable_latency_monitoring=enable_latency_monitoring,
+            latency_slo_us=latency_slo_us,
+            **{name: value for name, value in of_the_log.items() if name in AuditSettings.model_fields},
+        )
+        warn_of_unknown_variables()
+        self._configuration = Configuration(settings)
         self._owns_log = audit_log is None
-        self._log = AuditLog(audit_log_path, registry=registry) if audit_log is None else audit_log
+        self._log = AuditLog(settings=self.settings, registry=registry) if audit_log is None else audit_log
         self._closed = False
         self._unfinished: Unfinished | None = None
         self._routes = Routes()
         self._begin()
         self._collector = collector_for(registry)
         self._collector.add(self)
+        self._configuration.start(self._adopt)
         _living.add(self)
 
     def _begin(self) -> None:
@@ -99,9 +110,15 @@ class RiskEventBus:
         self._closer = 0
         self._tallies = Tallies()
         self._evidence = EvidenceCheck()
-        delivery = Delivery(self._tallies, measure=self._measure, objectives_ns=self._objectives_ns)
-        self._delivery = delivery
-        self._dispatcher = Dispatcher(self._max_workers, delivery)
+        settings = self.settings
+        self._delivery = Delivery(self._tallies, measure=settings.enable_latency_monitoring)
+        self._delivery.set_objectives(settings.latency_slo_us)
+        self._dispatcher = Dispatcher(settings.max_workers, self._delivery)
+
+    @property
+    def settings(self) -> BusSettings:
+        """The settings that hold now."""
+        return self._configuration.settings
 
     @property
     def audit_log(self) -> AuditLog:
@@ -178,10 +195,41 @@ class RiskEventBus:
         self._delivery.published(event, published_ns)
         return receipt
 
+    def reconfigure(
+        self, *, actor: str = "", approved_by: str = "", reason: str = "", **changes: object
+    ) -> BusSettings:
+        """Change settings while the bus runs: all that are named, or none. No event is lost or delayed.
+
+        Each change is an AUDIT_CONFIG record with the values before and after. Which settings can change is in
+        docs/configuration.md. Not from signal handlers.
+
+        Args:
+            actor: Who changes them; RTS 6 Art. 5(7) will have you know.
+            approved_by: Who approved it.
+            reason: Why.
+            changes: The new values, by setting.
+
+        Returns:
+            The settings that hold now.
+
+        Raises:
+            SettingsError: A value is wrong, or is of a setting that cannot change while the bus runs.
+            ClosedError: The bus is closed.
+        """
+        if self._closed:
+            raise ClosedError("this bus is closed; its settings change no more")
+        sources = {name: f"argument {name}" for name in changes}
+        change = Change("reconfigure()", actor=actor, approved_by=approved_by, reason=reason)
+        return self._configuration.change(changes, sources, change)
+
+    def _adopt(self, settings: BusSettings, change: Change) -> None:
+        self._delivery.set_objectives(settings.latency_slo_us)
+        self._log.adopt(dict(settings), change)
+
     def statistics(self) -> BusStatistics:
         """Return the counts and latencies so far. Cheap; any thread."""
         subscriptions = tuple(each.statistics() for each in self._routes.subscriptions)
-        return snapshot(self._tallies.total(), subscriptions, self._evidence.counts())
+        return snapshot(self._tallies.total(), subscriptions, self._evidence.counts(), self._configuration.statistics())
 
     def close(self, timeout: float = 5.0) -> Unfinished:
         """Deliver what waits, make everything durable, and end. Calling it again changes nothing.
@@ -217,6 +265,7 @@ class RiskEventBus:
         self.close()
 
     def _end(self, timeout: float, deadline: float) -> Unfinished:
+        self._configuration.stop()
         undelivered = drain(self._mailboxes(), deadline - timeout * _SHARE_OF_LOG)
         self._dispatcher.stop()
         not_durable = self._log.close(max(0.0, deadline - time.monotonic())) if self._owns_log else ()
@@ -240,6 +289,8 @@ class RiskEventBus:
             self._dispatcher.attach(subscription, None)  # the parent's event loop does not run here
         self._collector.add(self)
         self._routes = Routes(subscriptions)
+        self._configuration.begin_again()
+        self._configuration.start(self._adopt)
 
 
 _living: WeakSet[RiskEventBus] = WeakSet()
@@ -250,16 +301,6 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-def _objectives_ns(latency_slo_us: Mapping[EventPriority, float]) -> dict[EventPriority, int]:
-    for priority, microseconds in latency_slo_us.items():
-        if priority not in tuple(EventPriority) or not microseconds > 0:
-            raise SettingsError(
-                f"latency_slo_us has {priority!r}: {microseconds!r}; give an EventPriority and a positive number of "
-                "microseconds"
-            )
-    return {priority: round(microseconds * 1000) for priority, microseconds in latency_slo_us.items()}
 
 
 def _close_all() -> None:

@@ -21,12 +21,16 @@ class Delivery:
     Args:
         tallies: Where calls and latencies are counted.
         measure: Whether latencies are measured.
-        objectives_ns: Latency objectives by priority, in nanoseconds.
     """
 
-    def __init__(self, tallies: Tallies, *, measure: bool, objectives_ns: Mapping[EventPriority, int]) -> None:
+    def __init__(self, tallies: Tallies, *, measure: bool) -> None:
         self._tallies = tallies
         self._measure = measure
+        self._objectives_ns = [_NO_OBJECTIVE] * len(EventPriority)
+
+    def set_objectives(self, latency_slo_us: Mapping[EventPriority, float]) -> None:
+        """Measure by these objectives from now on; in microseconds by priority."""
+        objectives_ns = {priority: round(microseconds * 1000) for priority, microseconds in latency_slo_us.items()}
         self._objectives_ns = [objectives_ns.get(priority, _NO_OBJECTIVE) for priority in EventPriority]
 
     def call(self, subscription: Subscription, event: RiskEvent, published_ns: int) -> None:

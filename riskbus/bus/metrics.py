@@ -62,6 +62,7 @@ class BusCollector(Collector):
         yield from _by_subscription(statistics)
         yield from _latencies(statistics)
         yield _incomplete(statistics)
+        yield from _configuration(statistics)
 
 
 def _by_priority(statistics: BusStatistics) -> Iterator[Metric]:
@@ -105,6 +106,16 @@ def _incomplete(statistics: BusStatistics) -> Metric:
     for event_type in REQUIREMENTS:
         family.add_metric([event_type], statistics.incomplete.get(event_type, 0))
     return family
+
+
+def _configuration(statistics: BusStatistics) -> Iterator[Metric]:
+    for name, text, count in (
+        ("riskbus_config_changes", "Changes of settings that hold.", statistics.configuration.changes),
+        ("riskbus_config_reload_failures", "Contents of the watched file refused.", statistics.configuration.failures),
+    ):
+        family = CounterMetricFamily(name, text)
+        family.add_metric([], count)
+        yield family
 
 
 _lock = Lock()

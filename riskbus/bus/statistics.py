@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from riskbus.bus.configuration import ConfigurationStatistics
 from riskbus.bus.subscription import SubscriptionStatistics
 from riskbus.bus.tally import BUCKET_BOUNDS_NS, Latency, Path, Tally
 from riskbus.events import EventPriority
@@ -50,6 +51,7 @@ class BusStatistics:
         latencies: By path (PUBLISH, HAND_OFF, HANDLER) and priority; all zero when latencies are not monitored.
         subscriptions: One entry for each subscription of now.
         incomplete: Events that lacked what an auditor will ask for, by the name of their type.
+        configuration: How often the settings changed.
     """
 
     published: Mapping[EventPriority, int]
@@ -57,12 +59,16 @@ class BusStatistics:
     latencies: Mapping[tuple[Path, EventPriority], LatencyStatistics]
     subscriptions: tuple[SubscriptionStatistics, ...]
     incomplete: Mapping[str, int]
+    configuration: ConfigurationStatistics
 
 
 def snapshot(
-    tally: Tally, subscriptions: tuple[SubscriptionStatistics, ...], incomplete: Mapping[str, int]
+    tally: Tally,
+    subscriptions: tuple[SubscriptionStatistics, ...],
+    incomplete: Mapping[str, int],
+    configuration: ConfigurationStatistics,
 ) -> BusStatistics:
-    """Put a tally, the subscriptions' counts and those of incomplete events into a snapshot."""
+    """Put a tally and everybody else's counts into a snapshot."""
     return BusStatistics(
         published=dict(zip(EventPriority, tally.published, strict=True)),
         delivered=dict(zip(EventPriority, tally.delivered, strict=True)),
@@ -71,6 +77,7 @@ def snapshot(
         },
         subscriptions=subscriptions,
         incomplete=incomplete,
+        configuration=configuration,
     )
 
 
@@ -95,6 +102,10 @@ def total(several: Sequence[BusStatistics]) -> BusStatistics:
         },
         subscriptions=_by_name([subscription for each in several for subscription in each.subscriptions]),
         incomplete=sum((Counter(each.incomplete) for each in several), Counter()),
+        configuration=ConfigurationStatistics(
+            changes=sum(each.configuration.changes for each in several),
+            failures=sum(each.configuration.failures for each in several),
+        ),
     )
 
 

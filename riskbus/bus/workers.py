@@ -26,9 +26,6 @@ from queue import SimpleQueue
 from riskbus.bus.mailbox import Mailbox, serving
 from riskbus.events import EventPriority
 
-LEAST_WORKERS = 2
-"""One reserved for CRITICAL and one for everything else."""
-
 _TURN_EVENTS = 64
 """Events of one mailbox before others of its lane get their turn."""
 
@@ -66,7 +63,7 @@ class Workers:
     Thread-safety: every method from any thread; `schedule` from a signal handler too.
 
     Args:
-        max_workers: Most threads that run handlers, the reserved one included; at least `LEAST_WORKERS`.
+        max_workers: Most threads that run handlers, the reserved one included; at least 2.
         serve: Handles one event of a mailbox; False when there was none. Must not raise.
     """
 

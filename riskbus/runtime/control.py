@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from riskbus.clock import ClockStatus
+from riskbus.configuration import Change
 from riskbus.format.checkpoint import Checkpoint
 from riskbus.format.record import FORMAT_VERSION
 from riskbus.mount import MountReport
@@ -27,7 +28,6 @@ def open_payload(  # noqa: PLR0913, PLR0917 -- everything that identifies a writ
     clock: ClockStatus,
 ) -> dict[str, Any]:
     """Return the payload of AUDIT_OPEN, the first record of every incarnation."""
-    configuration = settings.model_dump(mode="json")
     return {
         "format_version": FORMAT_VERSION,
         "stream": settings.stream_name(),
@@ -45,10 +45,14 @@ def open_payload(  # noqa: PLR0913, PLR0917 -- everything that identifies a writ
         "riskbus_version": _version(),
         "python_version": platform.python_version(),
         "durability": settings.durability,
-        "configuration_sha256": sha256(orjson.dumps(configuration, option=orjson.OPT_SORT_KEYS)).hexdigest(),
+        "configuration_sha256": _digest(settings),
         "clock": clock_payload(clock),
         "mount": mount_payload(mount),
     }
+
+
+def _digest(settings: AuditSettings) -> str:
+    return sha256(orjson.dumps(settings.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _version() -> str:
@@ -98,6 +102,18 @@ def recovered_payload(outage: Outage) -> dict[str, Any]:
 def gap_payload(reason: str, events: int) -> dict[str, Any]:
     """Return the payload of AUDIT_GAP: so many events are not in the log, and why."""
     return {"reason": reason, "events": events}
+
+
+def config_payload(change: Change, settings: AuditSettings) -> dict[str, Any]:
+    """Return the payload of AUDIT_CONFIG: what changed, by whom, and what holds from here on."""
+    return {
+        "origin": change.origin,
+        "changes": change.changes,
+        "actor": change.actor,
+        "approved_by": change.approved_by,
+        "reason": change.reason,
+        "configuration_sha256": _digest(settings),
+    }
 
 
 def suspect_payload(segment: str, finding: str) -> dict[str, Any]:

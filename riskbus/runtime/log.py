@@ -2,7 +2,7 @@
 
 import atexit
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -13,14 +13,17 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from riskbus import report
 from riskbus.clock import read_clock_status
+from riskbus.configuration import Change
 from riskbus.events import EventPriority, RiskEvent
 from riskbus.format.checkpoint import Checkpoint
 from riskbus.format.record import encode_event
 from riskbus.metrics import collector_for
+from riskbus.runtime.control import config_payload
 from riskbus.runtime.incarnation import Incarnation
 from riskbus.runtime.receipt import Receipt
 from riskbus.settings import AuditSettings, Durability
 from riskbus.status import LogStatus
+from riskbus.variables import warn_of_unknown_variables
 
 _EXIT_TIMEOUT = 5.0  # seconds that the end of the process gives a log nobody closed
 
@@ -60,6 +63,7 @@ class AuditLog:
         """
         if settings is None:
             settings = AuditSettings.from_environment(path=path)
+            warn_of_unknown_variables()
         elif path is not None:
             settings = settings.model_copy(update={"path": Path(path)})
         absolute = Path(os.path.abspath(settings.path))  # noqa: PTH100 -- resolve() would ask the volume
@@ -101,6 +105,18 @@ class AuditLog:
         if incarnation.progress.ended:  # the log was closed meanwhile and may not have seen the record
             return incarnation.refuse(event)
         return Receipt(seq, incarnation.progress)
+
+    def adopt(self, values: Mapping[str, object], change: Change) -> None:
+        """Go on with other settings, and record the change. Any thread, one at a time; never waits.
+
+        Args:
+            values: valid values of all settings; those that the change names count.
+            change: what differs, and who wanted it.
+        """
+        mine = type(self.settings).model_fields
+        update = {name: values[name] for name in change.changes if name in mine}
+        self.settings = self.settings.model_copy(update=update)
+        self._incarnation.writer.record("AUDIT_CONFIG", config_payload(change, self.settings))
 
     def status(self) -> LogStatus:
         """Return how the log is doing. Cheap; any thread."""

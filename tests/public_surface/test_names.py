@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import riskbus
+from riskbus import BusSettings
 
 MODULES = [
     "riskbus",
@@ -31,6 +32,7 @@ def test_the_names_of_the_library() -> None:
     assert riskbus.__all__ == [
         "AuditLog",
         "AuditSettings",
+        "BusSettings",
         "BusStatistics",
         "Checkpoint",
         "ClockStatus",
@@ -91,4 +93,6 @@ def test_the_bus_starts_with_the_arguments_that_are_written_down() -> None:
     """Programs out there pass them by position and by name."""
     parameters = inspect.signature(riskbus.RiskEventBus).parameters
     assert list(parameters)[:4] == ["max_workers", "enable_latency_monitoring", "latency_slo_us", "audit_log_path"]
-    assert [parameters[name].default for name in list(parameters)[:4]] == [10, True, None, None]
+    assert [parameters[name].default for name in list(parameters)[:4]] == [None] * 4
+    defaults = BusSettings()
+    assert (defaults.max_workers, defaults.enable_latency_monitoring, defaults.latency_slo_us) == (10, True, {})

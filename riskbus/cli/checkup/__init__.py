@@ -7,8 +7,9 @@ beside a log that is being written.
 import os
 from dataclasses import dataclass, field
 
+from riskbus.bus_settings import BusSettings
 from riskbus.cli.checkup.check import Check, Result
-from riskbus.cli.checkup.environment import Setting, list_settings, unknown_variables
+from riskbus.cli.checkup.environment import Setting, check_variables, list_settings
 from riskbus.cli.checkup.memory import check_memory
 from riskbus.cli.checkup.surroundings import check_clock, check_output, check_reporting
 from riskbus.cli.checkup.volume import check_volume
@@ -40,7 +41,7 @@ def examine(path: str | None) -> Checkup:
     """Look at everything; `path` of the log wins over RISK_AUDIT_LOG_PATH."""
     checkup = Checkup()
     settings = _read_settings(checkup, path)
-    checkup.checks += unknown_variables(os.environ)
+    checkup.checks += check_variables(os.environ)
     if settings is None:
         return checkup
     checkup.checks += check_volume(settings)
@@ -53,7 +54,7 @@ def _read_settings(checkup: Checkup, path: str | None) -> AuditSettings | None:
     """Return the settings; with defaults for all but the path where one is wrong, None where the path is."""
     variable = VARIABLES["path"]
     try:
-        settings = AuditSettings.from_environment(path=path)
+        settings = BusSettings.from_environment(path=path)
     except SettingsError as error:
         checkup.checks.append(Check("environment", Result.FAIL, f"{error}; correct it, and ask again."))
     else:

@@ -1,17 +1,11 @@
 """The settings as the environment gives them, and variables that look like settings and are none. Pure."""
 
-import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from riskbus.cli.checkup.check import Check, Result
-from riskbus.settings import VARIABLES, AuditSettings
-
-_PREFIXES = ("RISK_AUDIT_", "RISKBUS_")
-_LIKENESS = 0.85  # of 1; one or two letters of a long name
-# Kubernetes gives each pod such variables for every Service of its namespace, whatever the Service is called.
-_SERVICE_LINK = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_.*)?)?)")
+from riskbus.settings import AuditSettings
+from riskbus.variables import unknown_variables
 
 
 class Setting(NamedTuple):
@@ -29,25 +23,17 @@ class Setting(NamedTuple):
 
 
 def list_settings(settings: AuditSettings, environ: Mapping[str, str], path: str | None) -> list[Setting]:
-    """Return every setting of the audit log; `path` is the path that was given as an argument."""
+    """Return every setting; `path` is the path that was given as an argument."""
     values = settings.model_dump(mode="json")
     return [
         Setting(variable, _text(values[field]), _source(field, variable, environ, path))
-        for field, variable in VARIABLES.items()
+        for field, variable in settings.variables().items()
     ]
 
 
-def unknown_variables(environ: Mapping[str, str]) -> Iterator[Check]:
+def check_variables(environ: Mapping[str, str]) -> Iterator[Check]:
     """Say which variables look like settings of riskbus, are none, and so have no effect."""
-    known = [variable for variable in VARIABLES.values() if variable.startswith(_PREFIXES)]
-    for variable in sorted(environ):
-        name = variable.upper()
-        if variable in known or _SERVICE_LINK.fullmatch(variable):
-            continue
-        alike = get_close_matches(name, known, 1, _LIKENESS)
-        if alike or name.startswith(_PREFIXES):
-            remedy = f"did you mean {alike[0]}?" if alike else "remove it, or look the right name up in the list below."
-            yield Check("environment", Result.WARN, f"{variable} is no setting of riskbus and has no effect; {remedy}")
+    return (Check("environment", Result.WARN, str(unknown)) for unknown in unknown_variables(environ))
 
 
 def _source(field: str, variable: str, environ: Mapping[str, str], path: str | None) -> str:

@@ -1,0 +1,151 @@
+"""Settings change while the bus runs: no restart, no lost event, and a record of each change."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from riskbus import ClosedError, EventPriority, RiskEvent, RiskEventBus, SettingsError
+from riskbus.bus_settings import BusSettings
+from riskbus.configuration import CHANGEABLE, WHY_NOT, changed
+from riskbus.testing import read_events
+from riskbus.testing.records import read_records
+
+Open = Callable[..., RiskEventBus]
+Changes = Callable[[RiskEventBus], list[dict[str, Any]]]
+
+
+def event(number: int = 0) -> RiskEvent:
+    """An event to publish."""
+    return RiskEvent("LIMIT_BREACH", EventPriority.HIGH, "tests", data={"number": number})
+
+
+def late(bus: RiskEventBus) -> int:
+    """How many publishes of HIGH were above their objective."""
+    found = bus.statistics().latencies
+    return sum(figures.late for (_, priority), figures in found.items() if priority is EventPriority.HIGH)
+
+
+def test_an_objective_changes_at_once(open_bus: Open) -> None:
+    """It is tuned against what production shows."""
+    bus = open_bus(latency_slo_us={EventPriority.HIGH: 1e9})
+    bus.publish(event())
+    assert late(bus) == 0
+    now = bus.reconfigure(latency_slo_us={"HIGH": 0.001})
+    assert now.latency_slo_us == bus.settings.latency_slo_us == {EventPriority.HIGH: 0.001}
+    bus.publish(event())
+    assert late(bus) == 1
+
+
+def test_a_change_is_a_record_with_before_and_after(open_bus: Open, changes: Changes) -> None:
+    """RTS 6 Art. 5(7): what, when, by whom, approved by whom."""
+    bus = open_bus(latency_slo_us={EventPriority.HIGH: 500})
+    bus.reconfigure(
+        latency_slo_us={EventPriority.CRITICAL: 50}, actor="a.smith", approved_by="b.jones", reason="ticket 7"
+    )
+    (change,) = changes(bus)
+    assert change.pop("configuration_sha256")
+    assert change == {
+        "origin": "reconfigure()",
+        "changes": {"latency_slo_us": {"before": {"HIGH": 500.0}, "after": {"CRITICAL": 50.0}}},
+        "actor": "a.smith",
+        "approved_by": "b.jones",
+        "reason": "ticket 7",
+    }
+
+
+def test_a_record_has_the_hash_of_what_holds_from_there_on(open_bus: Open, changes: Changes, path: Path) -> None:
+    """Back to where it was is the hash of AUDIT_OPEN again."""
+    bus = open_bus()
+    bus.reconfigure(latency_slo_us={"HIGH": 7})
+    bus.reconfigure(latency_slo_us={})
+    first, second = changes(bus)
+    opened = read_records(path)[0]["data"]["configuration_sha256"]
+    assert first["configuration_sha256"] != opened
+    assert second["configuration_sha256"] == opened
+
+
+def test_a_change_that_changes_nothing_leaves_no_record(open_bus: Open, changes: Changes) -> None:
+    """A log of what happened, not of what was said."""
+    bus = open_bus(max_workers=4, latency_slo_us={EventPriority.HIGH: 500})
+    bus.reconfigure(latency_slo_us="HIGH=500", max_workers=4)
+    assert changes(bus) == []
+    assert bus.statistics().configuration.changes == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "messages"),
+    [
+        ({"max_workers": 4}, ["argument max_workers='4' cannot change", "threads belong to the bus", "restart"]),
+        ({"path": "/elsewhere/log.jsonl"}, ["argument path", "the log's place is chosen when it starts"]),
+        ({"report": "off"}, ["argument report='off' cannot change", "it is used once, at the start"]),
+        ({"latency_slo_us": {"HIGH": 0}}, ["argument latency_slo_us", "positive number"]),
+        ({"no_such": 1}, ["argument no_such='1' is wrong: there is no setting of this name"]),
+        ({"latency_slo_us": {"HIGH": 1}, "stream": "x"}, ["argument stream='x' cannot change"]),
+    ],
+)
+def test_what_cannot_change_is_refused_by_name_with_the_reason_and_nothing_else_changes(
+    open_bus: Open, changes: Changes, values: dict[str, Any], messages: list[str]
+) -> None:
+    """Half a change is a configuration that nobody asked for."""
+    bus = open_bus()
+    before = bus.settings
+    with pytest.raises(SettingsError) as refused:
+        bus.reconfigure(**values)
+    assert [message for message in messages if message not in str(refused.value)] == []
+    assert bus.settings == before
+    assert changes(bus) == []
+
+
+@pytest.mark.parametrize("name", sorted(set(BusSettings.model_fields) - CHANGEABLE))
+def test_every_setting_can_change_or_says_why_not(name: str) -> None:
+    """The list is complete whatever is added."""
+    odd: dict[str, Any] = {name: object()}
+    other = BusSettings.model_construct(**odd)
+    with pytest.raises(SettingsError, match=f"{name}=.*cannot change while the process runs, as "):
+        changed(other, {name: BusSettings.model_fields[name].get_default(call_default_factory=True)}, {name: name})
+
+
+def test_the_reasons_are_of_settings_that_exist() -> None:
+    """A renamed setting must not lose its reason in silence."""
+    assert set(WHY_NOT) | CHANGEABLE <= set(BusSettings.model_fields)
+    assert not set(WHY_NOT) & CHANGEABLE
+
+
+def test_no_event_is_lost_or_repeated_while_settings_change(open_bus: Open, path: Path, changes: Changes) -> None:
+    """The promise that makes it safe to do in trading hours."""
+    bus = open_bus()
+    done = threading.Event()
+    published: list[int] = []
+
+    def publish() -> None:
+        while not done.is_set() or len(published) < 2000:
+            bus.publish(event(len(published)))
+            published.append(len(published))
+
+    publisher = threading.Thread(target=publish)
+    publisher.start()
+    for step in range(50):
+        bus.reconfigure(latency_slo_us={"HIGH": step + 1})
+    done.set()
+    publisher.join()
+    assert len(changes(bus)) == 50
+    assert [record["data"]["number"] for record in read_events(path)] == published
+
+
+def test_a_handler_may_change_settings(open_bus: Open) -> None:
+    """A controller that reacts to events is a handler."""
+    bus = open_bus()
+    bus.subscribe("LIMIT_BREACH", lambda _: bus.reconfigure(latency_slo_us={"LOW": 9}), inline=True)
+    bus.publish(event())
+    assert bus.settings.latency_slo_us == {EventPriority.LOW: 9.0}
+
+
+def test_a_closed_bus_changes_no_more(open_bus: Open) -> None:
+    """Like every use after close: a clear error."""
+    bus = open_bus()
+    bus.close()
+    with pytest.raises(ClosedError, match="settings change no more"):
+        bus.reconfigure(latency_slo_us={})
