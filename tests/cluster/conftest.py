@@ -17,6 +17,7 @@ import pytest
 from tests.cluster.handle import Cluster, CommandError
 from tests.cluster.local import lifecycle, prometheus_operator, versions
 from tests.cluster.local.paths import REPOSITORY, ClusterDirectory
+from tests.cluster.operator_process import Namespace, OperatorProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +69,31 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
 
 @pytest.fixture
+def here(cluster: Cluster, namespace: str) -> Namespace:
+    """The test's own namespace."""
+    return Namespace(cluster, namespace)
+
+
+@pytest.fixture(scope="module")
+def shared_operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    """One operator for all tests of a module: it works in all namespaces, as in production."""
+    name = f"operator-{uuid.uuid4().hex[:8]}"
+    cluster.kubectl("create", "namespace", name)
+    process = OperatorProcess(cluster, name, tmp_path_factory.mktemp("operator") / "log")
+    process.start()
+    yield process
+    process.end()
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def operator(shared_operator: OperatorProcess) -> Iterator[OperatorProcess]:
+    """A running operator; what it logged is shown when the test fails."""
+    yield shared_operator
+    print(shared_operator.log.read_text())  # noqa: T201 - pytest shows it with a failure
+
+
+@pytest.fixture
 def without_prometheus_operator(cluster: Cluster) -> Iterator[None]:
     """The cluster without prometheus-operator's definitions, while the test runs."""
     if not cluster.local:
@@ -75,7 +101,7 @@ def without_prometheus_operator(cluster: Cluster) -> Iterator[None]:
     folder = str(prometheus_operator.definitions())
     cluster.kubectl("delete", "--filename", folder)
     yield
-    _apply(cluster, folder)
+    install(cluster, folder)
 
 
 def require_root() -> None:
@@ -95,12 +121,13 @@ def _require_answer(given: Cluster) -> None:
 
 def _install_definitions(cluster: Cluster) -> None:
     """Install the project's definitions; `up` installs those of prometheus-operator in the local cluster."""
-    _apply(cluster, str(REPOSITORY / "crds"))
+    install(cluster, str(REPOSITORY / "crds"))
     if "monitoring.coreos.com" not in cluster.kubectl("get", "crd", "--output=name"):
-        _apply(cluster, str(prometheus_operator.definitions()))
+        install(cluster, str(prometheus_operator.definitions()))
 
 
-def _apply(cluster: Cluster, folder: str) -> None:
+def install(cluster: Cluster, folder: str) -> None:
+    """Apply the definitions in a folder and wait until the API server serves them."""
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename", folder)
     cluster.kubectl("wait", "--for=condition=Established", "--filename", folder, "--timeout=60s")
 

@@ -8,31 +8,40 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.cluster.waiting import eventually
 
+if TYPE_CHECKING:
     from tests.cluster.handle import Cluster
 
 Object = dict[str, Any]
 
+MADE = ("deployments", "statefulsets", "persistentvolumeclaims", "roles", "rolebindings", "prometheusrules")
+"""What a policy changes or makes."""
+
 _LIMIT_SECONDS = 60.0
-_POLL_SECONDS = 0.2
 _SERVER_SIDE = ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields", "selfLink")
 
 
 class OperatorProcess:
-    """`riskbus-operator run` against the cluster of the tests; restarts go on at once, like a container in its pod."""
+    """`riskbus-operator run` against the cluster of the tests.
 
-    def __init__(self, cluster: Cluster, namespace: str, log: Path) -> None:
+    Args:
+        cluster: Where it works, in all namespaces.
+        namespace: Where its Lease is: operators with the same one take turns.
+        log: Where it logs to.
+        identity: Who it is to the Lease; the same one goes on at once, like a restarted container of a pod.
+    """
+
+    def __init__(self, cluster: Cluster, namespace: str, log: Path, identity: str = "first") -> None:
         self._cluster = cluster
         self._namespace = namespace
-        self._log = log
+        self.log = log
+        self._identity = identity
         self._process: subprocess.Popen[bytes] | None = None
         self._port = _free_port()
 
@@ -47,10 +56,10 @@ class OperatorProcess:
             "--resync",
             "1",
         ]
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [Path(sys.executable).with_name("riskbus-operator"), *arguments],
-                env={**os.environ, "KUBECONFIG": str(self._cluster.kubeconfig), "POD_NAME": f"test-{self._namespace}"},
+                env={**os.environ, "KUBECONFIG": str(self._cluster.kubeconfig), "POD_NAME": self._identity},
                 stdout=log,
                 stderr=log,
             )
@@ -59,8 +68,17 @@ class OperatorProcess:
         """Send it a signal and wait for its end."""
         if self._process is not None:
             self._process.send_signal(number)
-            self._process.wait(_LIMIT_SECONDS)
-            self._process = None
+            self.wait()
+
+    def wait(self) -> int | None:
+        """Wait for its end and return its exit code; None if it was not running."""
+        process, self._process = self._process, None
+        return process.wait(_LIMIT_SECONDS) if process is not None else None
+
+    @property
+    def leads(self) -> bool:
+        """Whether it holds the Lease and works."""
+        return self.metric("riskbus_operator_leader") == 1
 
     @property
     def alive(self) -> bool:
@@ -103,6 +121,11 @@ class Namespace:
         items: list[Object] = json.loads(self.kubectl("get", kind, "--output", "json"))["items"]
         return items
 
+    def versions(self, *kinds: str) -> dict[str, str]:
+        """The version of every object of these kinds: equal before and after if nobody wrote anything."""
+        found = [obj for kind in kinds for obj in self.list(kind)]
+        return {f"{obj['kind']}/{obj['metadata']['name']}": obj["metadata"]["resourceVersion"] for obj in found}
+
     def condition(self, policy: str, kind: str) -> Object:
         """A condition of a policy; empty while it has none."""
         conditions = self.get(f"riskauditpolicy/{policy}").get("status", {}).get("conditions", [])
@@ -113,20 +136,15 @@ class Namespace:
         eventually(lambda: self.condition(policy, kind).get("reason") == reason, f"{kind} of {policy} is {reason}")
         return self.condition(policy, kind)
 
+    def template(self, workload: str) -> Object:
+        """The spec of the workload's pod template."""
+        spec: Object = self.get(workload)["spec"]["template"]["spec"]
+        return spec
+
     def is_injected(self, workload: str) -> bool:
         """Whether the workload's template has the volume of its claim."""
-        volumes = self.get(workload)["spec"]["template"]["spec"].get("volumes", [])
+        volumes = self.template(workload).get("volumes", [])
         return any("persistentVolumeClaim" in volume for volume in volumes)
-
-
-def eventually(holds: Callable[[], bool], what: str, limit: float = _LIMIT_SECONDS) -> None:
-    """Wait until something holds; fail if it does not within the limit."""
-    pause = threading.Event()
-    for _ in range(int(limit / _POLL_SECONDS)):
-        if holds():
-            return
-        pause.wait(_POLL_SECONDS)
-    raise AssertionError(f"not within {limit:.0f} s: {what}")
 
 
 def workload(kind: str = "Deployment", name: str = "jules", **spec: Any) -> Object:

@@ -20,7 +20,7 @@ from tests.cluster.local.kubectl import kubectl
 from tests.cluster.local.paths import REPOSITORY, ClusterDirectory
 from tests.cluster.local.requirements import check_requirements
 from tests.cluster.machine import alive, processes_of, snapshot
-from tests.cluster.volume_user import eventually
+from tests.cluster.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

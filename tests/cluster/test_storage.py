@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cluster.local.cleanup import loop_devices
-from tests.cluster.volume_user import GROUP, IMAGE, MOUNT_PATH, USER, VolumeUser, eventually
+from tests.cluster.volume_user import GROUP, IMAGE, MOUNT_PATH, USER, VolumeUser
+from tests.cluster.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.cluster.handle import Cluster

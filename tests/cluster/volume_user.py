@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.cluster.handle import Cluster
 
 IMAGE = "localhost/riskbus-example:dev"
 USER = 65532
 GROUP = 23456
 MOUNT_PATH = "/data"
-
-_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -67,14 +62,6 @@ class VolumeUser:
 
     def _kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         return self.cluster.kubectl("--namespace", self.namespace, *arguments, stdin=stdin)
-
-
-def eventually(condition: Callable[[], bool], what: str, *, seconds: float = 60) -> None:
-    """Wait until the condition holds; fail with `what` after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(_POLL_SECONDS)
 
 
 def _claim(name: str, size: str, storage_class: str) -> dict[str, Any]:

@@ -93,9 +93,20 @@ def test_pods_that_write_at_once_get_directories_of_their_own(
     values = {"spec.volume.accessModes": modes} | ({} if chosen is None else {"spec.injection.perPodDirectory": chosen})
     policy = RiskAuditPolicy.parse(changed(values))
 
-    (mount,) = injection(policy, workload="jules", containers=("jules",)).containers["jules"].mounts
+    mount, _ = injection(policy, workload="jules", containers=("jules",)).containers["jules"].mounts
     assert per_pod_directory(policy) is expected
     assert mount.get("subPathExpr") == ("$(POD_NAME)" if expected else None)
+
+
+def test_records_wait_in_memory_of_the_pod_that_outlives_the_container() -> None:
+    """A container's own disk would be slow, and gone with the container; memory without a bound would be the node's."""
+    wanted = injection(POLICY, workload="jules", containers=("jules", "sidecar"))
+
+    (staging,) = [volume for volume in wanted.volumes if "emptyDir" in volume]
+    assert staging["emptyDir"] == {"medium": "Memory", "sizeLimit": "128Mi"}
+    for part in wanted.containers.values():
+        told = {entry["name"]: entry.get("value") for entry in part.env}
+        assert {"name": staging["name"], "mountPath": told["RISK_AUDIT_STAGING_DIR"]} in part.mounts
 
 
 def test_an_empty_injection_names_nothing_but_the_workload() -> None:

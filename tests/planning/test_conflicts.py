@@ -28,6 +28,12 @@ def patched_container(found: WorkloadPlan) -> Object:
     return dict(containers[0])
 
 
+def volumes(found: WorkloadPlan) -> list[str]:
+    """Names of the volumes in the workload's patch."""
+    (patch,) = (action.obj for chain in found.chains for action in chain.actions if action.obj["kind"] == "Deployment")
+    return [volume["name"] for volume in patch["spec"]["template"]["spec"]["volumes"]]
+
+
 def test_a_variable_of_the_users_blocks_the_workload_and_names_its_owner() -> None:
     """Who set it is who can take it out."""
     found = outcome(user_sets(deployment(), "env", PATH, manager="helm")).finding
@@ -55,14 +61,17 @@ def test_a_mount_is_the_same_with_a_slash_at_its_end() -> None:
     assert outcome(own).finding is not None
 
 
-def test_a_volume_of_our_name_blocks_even_with_skip() -> None:
+@pytest.mark.parametrize("spec", [{}, SKIP], ids=["fail", "skip"])
+@pytest.mark.parametrize("name", ["risk-audit", "risk-audit-staging"])
+def test_a_volume_of_our_name_blocks_even_with_skip(name: str, spec: Object) -> None:
     """The mount would be of their volume, and look like ours."""
-    own = user_sets(deployment(), "volumes", {"name": "risk-audit", "emptyDir": {}})
+    own = user_sets(deployment(), "volumes", {"name": name, "emptyDir": {}})
 
-    assert [outcome(own, **spec).finding for spec in ({}, SKIP)] != [None, None]
-    found = outcome(own, **SKIP).finding
+    found = outcome(own, **spec).finding
+
     assert found is not None
     assert found.reason == "VolumeConflict"
+    assert f"a volume of its own named {name} " in found.message
 
 
 def test_skip_leaves_the_users_variable_and_injects_the_rest() -> None:
@@ -79,9 +88,29 @@ def test_skip_leaves_the_users_mount_and_then_needs_no_volume() -> None:
     """A volume that nothing mounts would hold a claim for nothing."""
     found = outcome(user_sets(deployment(), "volumeMounts", MOUNT), **SKIP)
 
-    assert "volumeMounts" not in patched_container(found)
-    (patch,) = (action.obj for chain in found.chains for action in chain.actions if action.obj["kind"] == "Deployment")
-    assert "volumes" not in patch["spec"]["template"]["spec"]
+    assert [mount["mountPath"] for mount in patched_container(found)["volumeMounts"]] == ["/run/riskbus"]
+    assert volumes(found) == ["risk-audit-staging"]
+
+
+@pytest.mark.parametrize(
+    ("section", "entry", "reason"),
+    [
+        ("env", {"name": "RISK_AUDIT_STAGING_DIR", "value": "/memory"}, "EnvConflict"),
+        ("volumeMounts", {"name": "scratch", "mountPath": "/run/riskbus"}, "MountConflict"),
+    ],
+)
+def test_staging_memory_of_the_users_own_is_left_whole(section: str, entry: Object, reason: str) -> None:
+    """Half of it would be worse than none: a directory that is not memory, or memory that nobody uses."""
+    own = user_sets(deployment(), section, entry)
+
+    found = outcome(own).finding
+    assert found is not None
+    assert found.reason == reason
+    skipped = outcome(own, **SKIP)
+    container = patched_container(skipped)
+    assert "RISK_AUDIT_STAGING_DIR" not in [item["name"] for item in container["env"]]
+    assert [mount["mountPath"] for mount in container["volumeMounts"]] == [DIRECTORY]
+    assert volumes(skipped) == ["risk-audit"]
 
 
 def test_an_entry_that_says_the_same_is_no_conflict() -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from .model import Model, Rule
+from .quantity import size_in_bytes
 from .strings import NOT_YET, Duration, Size, matching
 
 # The environment variables that belong to fields of the policy; audit.env may not name them.
@@ -23,12 +24,18 @@ RESERVED_ENV = (
     "RISK_AUDIT_ROTATION_COMPRESS",
     "RISK_AUDIT_ROTATION_MAX_AGE",
     "RISK_AUDIT_ROTATION_MAX_SIZE",
+    "RISK_AUDIT_STAGING_DIR",
     "RISK_AUDIT_WRITER",
 )
 
 _RESERVED_ENV_CEL = ", ".join(f"'{name}'" for name in RESERVED_ENV)
 
 _ENV_NAME = "^[A-Za-z_][A-Za-z0-9_]*$"
+
+SMALLEST_SEGMENT = "64Ki"  # the library refuses less
+
+# Where the operator mounts the pod's memory in which records wait; no audit volume can be there as well.
+STAGING_DIRECTORY = "/run/riskbus"
 
 # Directories whose own contents every program needs: a volume mounted over one of them would hide those.
 _SYSTEM_DIRECTORIES = "bin|boot|etc|home|lib|lib32|lib64|libx32|opt|root|run|sbin|srv|tmp|usr|var"
@@ -54,6 +61,12 @@ LogPath = Annotated[
         holds=lambda path: not path.startswith(("/tmp/", "/var/tmp/")),  # noqa: S108 - it is refused here
     ),
     Rule(
+        cel=f"!self.startsWith('{STAGING_DIRECTORY}/')",
+        message=f"{STAGING_DIRECTORY} is the memory in which records wait for the volume: use a directory of its own, "
+        "like /var/log/intraday-jules/risk_audit.jsonl",
+        holds=lambda path: not path.startswith(f"{STAGING_DIRECTORY}/"),
+    ),
+    Rule(
         cel=f"!self.matches('^/({_SYSTEM_DIRECTORIES})/[^/]+$')",
         message="the volume would hide a directory that the image needs: put the file one directory deeper, like "
         "/var/log/intraday-jules/risk_audit.jsonl",
@@ -72,7 +85,7 @@ Env = Annotated[
     ),
     Rule(
         cel=f"self.all(name, !(name in [{_RESERVED_ENV_CEL}]))",
-        message="the policy's own fields set this variable: leave it out and use audit.logPath, audit.durability, "
+        message="the operator sets this variable itself: leave it out and use audit.logPath, audit.durability, "
         "audit.rotation, injection.writer or validation.interval",
         holds=lambda env: not env.keys() & set(RESERVED_ENV),
     ),
@@ -104,7 +117,15 @@ class Rotation(Model):
             holds=lambda self: not self.compress,
         ),
     )
-    max_size: Annotated[Size, Field(description="Begin a new segment at this size.")] = "256Mi"
+    max_size: Annotated[
+        Size,
+        Rule(
+            cel=f"!isQuantity(self) || quantity(self).compareTo(quantity('{SMALLEST_SEGMENT}')) >= 0",
+            message=f"must be at least {SMALLEST_SEGMENT}, like 256Mi",
+            holds=lambda text: size_in_bytes(text) >= size_in_bytes(SMALLEST_SEGMENT),
+        ),
+        Field(description="Begin a new segment at this size; at least 64Ki."),
+    ] = "256Mi"
     max_age: Annotated[Duration, Field(description="Begin a new segment at this age.")] = "24h"
     compress: Annotated[bool, Field(description=f"Compress closed segments; {NOT_YET}.")] = False
 

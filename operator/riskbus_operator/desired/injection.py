@@ -1,9 +1,14 @@
-"""The part of a pod template that the operator owns: environment, mount and volume of the audit log."""
+"""The part of a pod template that the operator owns: environment, mounts and volumes of the audit log.
+
+Two volumes: the claim that keeps the log, and memory of the pod's in which records wait for it. The memory outlives
+the container, so that what a killed process had accepted is written by the one that comes after it.
+"""
 
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from riskbus_operator.api.audit import STAGING_DIRECTORY
 from riskbus_operator.api.policy import RiskAuditPolicy
 from riskbus_operator.api.storage import AccessMode
 
@@ -12,6 +17,10 @@ from .environment import environment
 from .names import Object
 
 VOLUME_NAME = "risk-audit"
+STAGING_VOLUME_NAME = "risk-audit-staging"
+
+# A bound, not a reservation: a process takes 16 MiB of it, and one that was killed leaves its own to the next.
+_STAGING_LIMIT = "128Mi"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +68,16 @@ def injection(policy: RiskAuditPolicy, *, workload: str, containers: tuple[str, 
     mount: Object = {"name": VOLUME_NAME, "mountPath": audit_directory(policy)}
     if per_pod_directory(policy):
         mount["subPathExpr"] = "$(POD_NAME)"
+    staging: Object = {"name": STAGING_VOLUME_NAME, "mountPath": STAGING_DIRECTORY}
     return Injection(
         containers={
-            name: ContainerPart(env=tuple(environment(policy, name)), mounts=(dict(mount),)) for name in containers
+            name: ContainerPart(env=tuple(environment(policy, name)), mounts=(dict(mount), dict(staging)))
+            for name in containers
         },
-        volumes=({"name": VOLUME_NAME, "persistentVolumeClaim": {"claimName": claim_name(workload)}},),
+        volumes=(
+            {"name": VOLUME_NAME, "persistentVolumeClaim": {"claimName": claim_name(workload)}},
+            {"name": STAGING_VOLUME_NAME, "emptyDir": {"medium": "Memory", "sizeLimit": _STAGING_LIMIT}},
+        ),
     )
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from riskbus_operator.desired.injection import VOLUME_NAME, ContainerPart, Injection
+from riskbus_operator.api.audit import STAGING_DIRECTORY
+from riskbus_operator.desired.injection import ContainerPart, Injection
 from riskbus_operator.desired.names import Object
 
 from .ownership import has_managers, item_step, others_own
@@ -12,6 +13,7 @@ from .state import Workload
 Path = tuple[str, ...]
 """Steps into an object, as FieldsV1 spells them."""
 
+_STAGING_VARIABLE = "RISK_AUDIT_STAGING_DIR"
 _POD_SPEC: Path = ("f:spec", "f:template", "f:spec")
 
 
@@ -45,17 +47,34 @@ def conflicts(workload: Workload, wanted: Injection) -> tuple[Conflict, ...]:
 
 
 def without(wanted: Injection, skipped: tuple[Conflict, ...]) -> Injection:
-    """The injection without the entries that conflict; without any mount, the volume goes as well."""
+    """The injection without the entries that conflict, and without what makes no sense without them."""
     left_out = {(conflict.reason, conflict.container, conflict.entry) for conflict in skipped}
     containers = {
-        name: ContainerPart(
-            env=tuple(entry for entry in part.env if ("EnvConflict", name, entry["name"]) not in left_out),
-            mounts=tuple(mount for mount in part.mounts if ("MountConflict", name, mount["mountPath"]) not in left_out),
+        name: _staged_or_not(
+            ContainerPart(
+                env=tuple(entry for entry in part.env if ("EnvConflict", name, entry["name"]) not in left_out),
+                mounts=tuple(
+                    mount for mount in part.mounts if ("MountConflict", name, mount["mountPath"]) not in left_out
+                ),
+            )
         )
         for name, part in wanted.containers.items()
     }
-    mounted = any(part.mounts for part in containers.values())
-    return replace(wanted, containers=containers, volumes=wanted.volumes if mounted else ())
+    mounted = {mount["name"] for part in containers.values() for mount in part.mounts}
+    volumes = tuple(volume for volume in wanted.volumes if volume["name"] in mounted)
+    return replace(wanted, containers=containers, volumes=volumes)
+
+
+def _staged_or_not(part: ContainerPart) -> ContainerPart:
+    """Memory for staging and the variable that points there make sense together only."""
+    told = any(entry["name"] == _STAGING_VARIABLE for entry in part.env)
+    mounted = any(mount["mountPath"] == STAGING_DIRECTORY for mount in part.mounts)
+    if told and mounted:
+        return part
+    return ContainerPart(
+        env=tuple(entry for entry in part.env if entry["name"] != _STAGING_VARIABLE),
+        mounts=tuple(mount for mount in part.mounts if mount["mountPath"] != STAGING_DIRECTORY),
+    )
 
 
 def _container_conflicts(workload: Workload, container: Object, part: ContainerPart) -> Iterator[Conflict]:
@@ -95,9 +114,18 @@ def _mount_conflicts(workload: Workload, container: Object, part: ContainerPart,
                 entry=directory,
                 skippable=True,
                 message=f"container {container['name']} of {workload.key} mounts {_volume_shown(workload, theirs)} at "
-                f"{directory}{_by(workload, at)}, where the policy mounts the audit volume: take that mount out of the "
-                "workload, or set audit.logPath to another directory",
+                f"{directory}{_by(workload, at)}, {_way_out(directory)}",
             )
+
+
+def _way_out(directory: str) -> str:
+    """What the policy mounts there, and what to do."""
+    if directory == STAGING_DIRECTORY:
+        return "where the policy mounts memory for records on their way: mount yours elsewhere"
+    return (
+        "where the policy mounts the audit volume: take that mount out of the workload, or set audit.logPath to "
+        "another directory"
+    )
 
 
 def _volume_conflicts(workload: Workload, wanted: Injection) -> Iterator[Conflict]:
@@ -108,9 +136,9 @@ def _volume_conflicts(workload: Workload, wanted: Injection) -> Iterator[Conflic
             yield Conflict(
                 reason="VolumeConflict",
                 container="",
-                entry=VOLUME_NAME,
+                entry=volume["name"],
                 skippable=False,
-                message=f"{workload.key} has a volume of its own named {VOLUME_NAME}{_by(workload, at)}: give it "
+                message=f"{workload.key} has a volume of its own named {volume['name']}{_by(workload, at)}: give it "
                 "another name",
             )
 
