@@ -20,17 +20,20 @@ COPY riskbus riskbus
 COPY operator operator
 RUN /opt/tools/bin/uv build --quiet --no-build-isolation --python /opt/tools/bin/python --wheel --out-dir /wheels
 
-FROM tools AS operator-environment
-COPY requirements/operator.txt requirements/
-RUN python3 -m venv --without-pip /opt/riskbus \
- && /opt/tools/bin/uv pip install --quiet --python /opt/riskbus --compile-bytecode --require-hashes -r requirements/operator.txt
-COPY --from=wheel /wheels /wheels
-RUN /opt/tools/bin/uv pip install --quiet --python /opt/riskbus --compile-bytecode --no-deps /wheels/*.whl
-
-FROM tools AS example-environment
+FROM tools AS dependencies
 COPY requirements/riskbus.txt requirements/
 RUN python3 -m venv --without-pip /opt/riskbus \
  && /opt/tools/bin/uv pip install --quiet --python /opt/riskbus --compile-bytecode --require-hashes -r requirements/riskbus.txt
+
+FROM dependencies AS operator-dependencies
+COPY requirements/operator.txt requirements/
+RUN /opt/tools/bin/uv pip install --quiet --python /opt/riskbus --compile-bytecode --require-hashes -r requirements/operator.txt
+
+FROM dependencies AS example-environment
+COPY --from=wheel /wheels /wheels
+RUN /opt/tools/bin/uv pip install --quiet --python /opt/riskbus --compile-bytecode --no-deps /wheels/*.whl
+
+FROM operator-dependencies AS operator-environment
 COPY --from=wheel /wheels /wheels
 RUN /opt/tools/bin/uv pip install --quiet --python /opt/riskbus --compile-bytecode --no-deps /wheels/*.whl
 

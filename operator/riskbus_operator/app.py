@@ -5,11 +5,11 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import kopf
 from aiohttp import web
@@ -55,14 +55,13 @@ async def run(options: Options) -> None:
     Raises:
         OperatorError: the API server cannot be used, or the Lease is lost.
     """
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop, started = asyncio.Event(), asyncio.Event()
+    _on_signals(stop.set)
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(Cluster())
         namespaces = await _namespaces(cluster)
-        stack.push_async_callback(await _serve(options.listen))
         lease = Lease(cluster, namespace=options.lease_namespace, identity=_identity())
+        stack.push_async_callback(await _serve(options.listen, lease))
         _log.info("waiting for the Lease")
         if not await _first(lease.acquire(), stop.wait()):
             return
@@ -78,13 +77,24 @@ async def run(options: Options) -> None:
             settings=settings(),
             clusterwide=True,
             standalone=True,
-            stop_flag=stop,
-            identity=cast(
-                "Any", _identity()
-            ),  # a str to kopf too, which would ask for the user's name, and the container's has none
+            ready_flag=started,
+            # kopf would ask for the user's name, and the container's has none.
+            identity=_identity(),  # type: ignore[arg-type]  # a str; kopf does not export its own name for it
         )
-        await _first(watches, _lead(lease, loops))
+        await _first(watches, _lead(lease, loops), _stopped(stop, started))
     _log.info("stopped")
+
+
+def _on_signals(do: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, do)
+
+
+async def _stopped(stop: asyncio.Event, started: asyncio.Event) -> None:
+    """Wait for a signal. kopf takes them over as it starts, and would end five seconds later, with the Lease held."""
+    await started.wait()
+    _on_signals(stop.set)
+    await stop.wait()
 
 
 async def _lead(lease: Lease, loops: Loops) -> None:
@@ -131,8 +141,11 @@ def _identity() -> str:
     return os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
 
 
-async def _serve(listen: tuple[str, int]) -> Any:  # noqa: ANN401 - a coroutine function without arguments
+async def _serve(listen: tuple[str, int], lease: Lease) -> Callable[[], Awaitable[None]]:
     """Answer probes and Prometheus; return what ends that.
+
+    An operator is alive as long as its event loop runs, and ready while the API server answers it: one that waits for
+    the Lease is ready to take over.
 
     Raises:
         OperatorError: the address cannot be listened on.
@@ -141,11 +154,16 @@ async def _serve(listen: tuple[str, int]) -> Any:  # noqa: ANN401 - a coroutine 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def fine(_: web.Request) -> web.Response:
+    async def alive(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
+    async def ready(_: web.Request) -> web.Response:
+        if lease.answered:
+            return web.Response(text="ok\n")
+        return web.Response(status=503, text="the API server does not answer; the operator's log says what it said\n")
+
     app = web.Application()
-    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", fine), web.get("/readyz", fine)])
+    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", alive), web.get("/readyz", ready)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

@@ -105,11 +105,11 @@ class Namespace:
     def apply(self, *objects: Object) -> None:
         """Apply objects as a user does with kubectl."""
         listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
-        self.cluster.kubectl("--namespace", self.name, "apply", "--filename", "-", stdin=json.dumps(listed))
+        self.kubectl("apply", "--filename", "-", stdin=json.dumps(listed))
 
-    def kubectl(self, *arguments: str) -> str:
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl in the namespace."""
-        return self.cluster.kubectl("--namespace", self.name, *arguments)
+        return self.cluster.kubectl("--namespace", self.name, *arguments, stdin=stdin)
 
     def get(self, what: str) -> Object:
         """One object, with its managed fields."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cluster.conftest import install
+from tests.cluster.handle import CommandError
 from tests.cluster.local import prometheus_operator
 from tests.cluster.operator_process import MADE, Namespace, Object, OperatorProcess, policy, workload
 from tests.cluster.waiting import eventually
@@ -156,3 +158,27 @@ def test_passes_over_an_unchanged_cluster_write_nothing(injected: Namespace, ope
         return injected.versions(*MADE, "riskauditpolicies") == before
 
     eventually(settled, "passes that change nothing", seconds=20)
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_container_that_a_gitops_client_removes_is_let_go_by_the_policy_first(here: Namespace) -> None:
+    """Fields of two managers keep a list's item alive, without its image: the limit that the documentation names."""
+    two = workload()
+    containers = two["spec"]["template"]["spec"]["containers"]
+    containers.append({"name": "sidecar", "image": "localhost/pause:1"})
+    gitops = ("apply", "--server-side", "--field-manager=gitops", "--filename", "-")
+    here.kubectl(*gitops, stdin=json.dumps(two))
+    here.apply(policy(here.cluster))
+    eventually(lambda: here.is_injected("deployment/jules"), "it is injected")
+    containers.pop()
+
+    with pytest.raises(CommandError, match=r"containers\[1\]\.image: Required value"):
+        here.kubectl(*gitops, stdin=json.dumps(two))
+    narrowed = {"selector": {"matchLabels": {"team": "equities"}}, "containers": ["jules"]}
+    here.apply(policy(here.cluster, workloads=narrowed))
+    eventually(lambda: "env" not in here.template("deployment/jules")["containers"][1], "the sidecar is let go")
+
+    here.kubectl(*gitops, stdin=json.dumps(two))
+
+    assert [container["name"] for container in here.template("deployment/jules")["containers"]] == ["jules"]
+    assert here.is_injected("deployment/jules")

@@ -59,7 +59,7 @@ def test_a_shadow_tells_what_it_would_do_and_changes_nothing(here: Namespace, af
     for part in ("Deployment/jules", "StatefulSet/ledger", "would be injected", "set spec.mode to Enforce"):
         assert part in told["message"]
     # Claim and template of each workload, Role, RoleBinding and alert rules.
-    assert here.condition("equities", "Ready")["message"].startswith("7 changes are not made")
+    assert here.condition("equities", "Reconciling")["message"] == "7 changes are not made"
     assert "finalizers" not in here.get("riskauditpolicy/equities")["metadata"]
 
 

@@ -24,7 +24,6 @@ def definitions_that_refuse_the_status(cluster: Cluster) -> Iterator[None]:
         pytest.skip("changes the definition that every policy stands on: on the local cluster only")
     change(cluster, op="add", value=0)
     yield
-    change(cluster, op="add", value=1000)
     change(cluster, op="remove")
 
 

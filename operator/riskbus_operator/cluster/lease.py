@@ -40,8 +40,14 @@ class Lease:
         self._cluster = cluster
         self._namespace = namespace
         self._identity = identity
+        self._answered_at: float | None = None
         self._seen: tuple[str, str] | None = None
         self._seen_at = 0.0
+
+    @property
+    def answered(self) -> bool:
+        """Whether the API server lately let this operator see the Lease, which it asks for every few seconds."""
+        return self._answered_at is not None and time.monotonic() - self._answered_at < DURATION_SECONDS
 
     async def acquire(self) -> None:
         """Wait until this is the holder."""
@@ -89,7 +95,9 @@ class Lease:
             if not error.missing:
                 raise
             await self._cluster.create(self._new())
+            self._answered_at = time.monotonic()
             return True
+        self._answered_at = time.monotonic()
         if not self._may_take(lease["spec"]):
             return False
         await self._cluster.replace(lease | {"spec": self._spec(lease["spec"])})
