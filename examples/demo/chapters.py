@@ -144,9 +144,13 @@ def shortened(text: str, width: int = 200) -> str:
 
 def events(target: Target) -> list[tuple[str, str]]:
     """(event_id, event_type) of every complete event line on the volume, control records left out."""
-    text = target.kubectl("exec", "deployment/intraday-jules", "--", "sh", "-c", f"cat {DIRECTORY}/risk_audit-*.jsonl")
-    found = re.findall(r'"event_id":"([^"]+)","event_type":"([^"]+)"', text)
+    found = re.findall(r'"event_id":"([^"]+)","event_type":"([^"]+)"', volume(target))
     return [(event, kind) for event, kind in found if not kind.startswith("AUDIT_")]
+
+
+def volume(target: Target) -> str:
+    """Every line of the audit log, of all incarnations."""
+    return target.kubectl("exec", "deployment/intraday-jules", "--", "sh", "-c", f"cat {DIRECTORY}/risk_audit-*.jsonl")
 
 
 def pod(target: Target) -> dict[str, str]:
@@ -159,25 +163,55 @@ def pod(target: Target) -> dict[str, str]:
     return {}
 
 
-FIND_AND_KILL = """
-import os, signal
-for entry in os.listdir("/proc"):
-    if entry.isdigit() and int(entry) != os.getpid() and b"workload.py" in open(f"/proc/{entry}/cmdline", "rb").read():
-        print("kill -9", entry)
-        os.kill(int(entry), signal.SIGKILL)
+FLASH_CRASH_AND_KILL = f"""
+import os, signal, time
+log = "{DIRECTORY}/risk_audit.jsonl"
+(pid,) = [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and int(entry) != os.getpid()
+          and b"workload.py" in open(f"/proc/{{entry}}/cmdline", "rb").read()]
+enough = os.stat(log).st_size + 200_000
+os.kill(pid, signal.SIGUSR1)
+while os.stat(log).st_size < enough:
+    time.sleep(0.001)
+os.kill(pid, signal.SIGKILL)
+print(f"kill -USR1 {{pid}} (a flash crash: thousands of orders are throttled), and in the middle of it kill -9 {{pid}}")
 """
 
 
 def survive_kill(target: Target) -> None:
-    """`kill -9`: the container starts again, everything from before is there, the log goes on."""
-    with step("kill -9 the trading process"):
+    """`kill -9` in the middle of a burst: the container starts again, and everything that was accepted is there."""
+    with step("kill -9 the trading process, in the middle of a burst of events"):
         wait_until("the workload has published a KILL_SWITCH", lambda: has_kill_switch(target))
-        before, running = events(target), pod(target)
-        show(target.kubectl("exec", "deployment/intraday-jules", "--", "python", "-c", FIND_AND_KILL))
+        before, running, recoveries = events(target), pod(target), recovered(target)
+        show(target.kubectl("exec", "deployment/intraday-jules", "--", "python", "-c", FLASH_CRASH_AND_KILL))
         wait_until(
             "the container starts again", lambda: pod(target).get("restarts", "") not in ("", running["restarts"])
         )
         show(compare(target, before))
+        wait_until("the next process recovers what was accepted", lambda: len(recovered(target)) > len(recoveries))
+        show(flash_crash(target))
+
+
+def recovered(target: Target) -> list[int]:
+    """How many records each process took over from one that was killed."""
+    return [int(count) for count in re.findall(r'"event_type":"AUDIT_RECOVERED".*?"records":(\d+)', volume(target))]
+
+
+def flash_crash(target: Target) -> str:
+    """What the log has of the newest flash crash.
+
+    Raises:
+        DemoError: an order in the middle is missing, or there twice.
+    """
+    found = [
+        (int(crash), int(order)) for crash, order in re.findall(r'"flash_crash":(\d+),"order":(\d+)', volume(target))
+    ]
+    orders = [order for crash, order in found if crash == found[-1][0]]
+    if sorted(orders) != list(range(len(orders))):
+        raise DemoError("Orders of the flash crash are missing, or there twice.")
+    return (
+        f"Orders 0 to {len(orders) - 1:,} of the flash crash are all there, once each. When the process was killed,\n"
+        f"{recovered(target)[-1]:,} of them were accepted and not yet written: the next one found them in the pod's memory."
+    )
 
 
 def survive_deletion(target: Target) -> None:

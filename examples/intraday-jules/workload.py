@@ -2,7 +2,8 @@
 
 The feed is generated: several symbols tick at random, the same for the same seed, and every now and then it really
 stalls. Staleness is measured, not made up: when no tick has come for longer than the limit, the kill switch is pulled;
-when ticks come again, trading goes on. A count of orders in a sliding second gives the THROTTLE events.
+when ticks come again, trading goes on. A count of orders in a sliding second gives the THROTTLE events. SIGUSR1 plays
+a flash crash, in which every order is throttled, with a record for each.
 """
 
 import logging
@@ -25,6 +26,7 @@ TICKS_PER_SECOND = 100.0
 SECONDS_BETWEEN_STALLS = 6.0
 STALL_SECONDS = 1.0
 HEARTBEAT_SECONDS = 1.0
+FLASH_CRASH_ORDERS = 20_000
 METRICS_PORT = int(os.environ.get("METRICS_PORT", "9464"))
 
 _log = logging.getLogger("intraday-jules")
@@ -69,6 +71,13 @@ class Trader:
             self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
             self._publish(EventType.HEARTBEAT, EventPriority.LOW, "Trader", {"trading": self._trading}, "heartbeat")
 
+    def flash_crash(self) -> None:
+        """Throttle a flood of orders, as fast as they come."""
+        began = time.time_ns()
+        for order in range(FLASH_CRASH_ORDERS):
+            figures: dict[str, object] = {"flash_crash": began, "order": order, "limit": ORDERS_PER_SECOND_LIMIT}
+            self._publish(EventType.THROTTLE, EventPriority.NORMAL, "OrderRateLimiter", figures, "order_rate_limit")
+
     def _check_feed(self) -> None:
         found = self._staleness.assess()
         if bool(found.stale) != self._trading:
@@ -109,7 +118,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     start_http_server(METRICS_PORT)
     seed = int(os.environ.get("FEED_SEED", "20260115"))
-    terminated = threading.Event()
+    terminated, crashed = threading.Event(), threading.Event()
+    signal.signal(signal.SIGUSR1, lambda *_: crashed.set())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: terminated.set())
     staleness = FeedStalenessCalculator(STALENESS_LIMIT_MS, symbols=SYMBOLS)
@@ -120,6 +130,9 @@ def main() -> None:
         trader = Trader(bus, staleness, seed)
         while not terminated.wait(0.02):
             trader.step()
+            if crashed.is_set():
+                crashed.clear()
+                trader.flash_crash()
         feed.stopped.set()
         feed.join()
     _log.info("ended")

@@ -79,6 +79,14 @@ def test_too_many_orders_are_throttled(workload: ModuleType, bus: RecordingBus) 
     assert throttled.metadata["rule_triggered"] == "order_rate_limit"
 
 
+def test_a_flash_crash_throttles_every_order(workload: ModuleType, bus: RecordingBus) -> None:
+    """The burst in which the demonstration kills the program: numbered, so that a missing order shows."""
+    workload.Trader(bus, FeedStalenessCalculator(500, symbols=["SAP"]), seed=1).flash_crash()
+    orders = [event.data["order"] for event in bus.events_of(EventType.THROTTLE)]
+    assert orders == list(range(workload.FLASH_CRASH_ORDERS))
+    assert len({event.data["flash_crash"] for event in bus.events}) == 1
+
+
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path, int]]:
     """The program, running, with its log and the port of its metrics."""
