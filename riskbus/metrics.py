@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from riskbus.events import EventPriority
 from riskbus.mount import MountReport, Verdict
+from riskbus.store import posix
 
 SYNC_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds; from a fast local disk to one that is about to hang."""
@@ -33,12 +34,14 @@ _COUNTERS = {
     "bytes_written": ("audit_written_bytes", "Bytes appended to segments."),
     "segments": ("audit_segments", "Segments begun."),
     "checkpoints": ("audit_checkpoints", "Checkpoints signed."),
+    "suspect": ("audit_suspect", "Segments that were changed behind the writer's back."),
 }
 _GAUGES = {
     "durable_seq": ("audit_durable_seq", "Number up to which every record of this process is durable, -1 for none."),
     "checkpoint_size": ("audit_checkpoint_size", "Records covered by the newest checkpoint."),
     "backlog": ("audit_backlog_records", "Records accepted and not yet durable."),
-    "failing": ("audit_failing", "1 while the volume refuses records."),
+    "failing": ("audit_failing", "1 while no directory takes records."),
+    "on_second": ("audit_second_directory_active", "1 while records go to the second directory."),
 }
 _Family = TypeVar("_Family", CounterMetricFamily, GaugeMetricFamily)
 _VOLUME = {
@@ -46,6 +49,10 @@ _VOLUME = {
     "capacity_bytes": ("audit_volume_capacity_bytes", "Size of the audit volume in bytes."),
     "free_inodes": ("audit_volume_free_inodes", "Files that can still be created on the audit volume, -1 for any."),
 }
+
+
+OUTAGES = ("full", "unavailable", "error")
+"""Causes of outages: space, quota or a size limit is used up; the volume is read-only, stale or gone; anything else."""
 
 
 class AuditMetrics:
@@ -60,10 +67,13 @@ class AuditMetrics:
         self.bytes_written = 0
         self.segments = 0
         self.checkpoints = 0
+        self.suspect = 0
+        self.outages = [0] * len(OUTAGES)
         self.durable_seq = -1
         self.checkpoint_size = 0
         self.backlog = 0
         self.failing = 0
+        self.on_second = 0
         self.mount: MountReport | None = None
         self.sync_counts = [0] * (len(SYNC_BUCKETS) + 1)
         self.sync_seconds = 0.0
@@ -73,11 +83,16 @@ class AuditMetrics:
         self.sync_counts[bisect_left(SYNC_BUCKETS, seconds)] += 1
         self.sync_seconds += seconds
 
+    def count_outage(self, error: OSError) -> None:
+        """Count the beginning of a time in which the volume refuses records."""
+        self.outages[0 if error.errno in posix.FULL else 1 if error.errno in posix.GONE else 2] += 1
+
     def absorb(self, other: "AuditMetrics") -> None:
         """Add the counters of an earlier log on the same path, so that they go on from there."""
         for name in _COUNTERS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.events = [a + b for a, b in zip(self.events, other.events, strict=True)]
+        self.outages = [a + b for a, b in zip(self.outages, other.outages, strict=True)]
         self.sync_counts = [a + b for a, b in zip(self.sync_counts, other.sync_counts, strict=True)]
         self.sync_seconds += other.sync_seconds
 
@@ -118,6 +133,7 @@ class AuditCollector(Collector):
         """Return the metrics of every log, one sample for each path."""
         merged = self._merge()
         yield _events(merged)
+        yield _outages(merged)
         yield _sync_duration(merged)
         for name, (metric, text) in _COUNTERS.items():
             yield _family(CounterMetricFamily, metric, text, merged, attrgetter(name))
@@ -178,6 +194,15 @@ def _events(logs: list[AuditMetrics]) -> CounterMetricFamily:
     for log in logs:
         for priority in EventPriority:
             metric.add_metric([log.path, priority.name], log.events[priority])
+    return metric
+
+
+def _outages(logs: list[AuditMetrics]) -> CounterMetricFamily:
+    text = "Times in which the audit volume refused records, by what it said first."
+    metric = CounterMetricFamily("audit_outages", text, labels=["path", "cause"])
+    for log in logs:
+        for cause, count in zip(OUTAGES, log.outages, strict=True):
+            metric.add_metric([log.path, cause], count)
     return metric
 
 

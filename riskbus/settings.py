@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 
 from riskbus.errors import SettingsError
@@ -77,6 +77,19 @@ def _file(value: object) -> object:
     return value
 
 
+def _second_directory(value: object, info: ValidationInfo) -> object:
+    """Check the directory as it was given: "" is none, and it must not be the one that it is to stand in for."""
+    text = str(os.fspath(value)).strip() if isinstance(value, str | os.PathLike) else ""
+    if not text:
+        return None
+    if not Path(text).is_absolute():
+        raise ValueError("use an absolute path on another volume, for example /var/log/second")
+    path = info.data.get("path")
+    if path is not None and os.path.normpath(text) == os.path.abspath(path.parent):  # noqa: PTH100 -- asks no volume
+        raise ValueError("this is the log's own directory; use one on another volume, for example /var/log/second")
+    return text
+
+
 class AuditSettings(BaseModel):
     """How the audit log of this process works. Immutable, so safe to share between threads.
 
@@ -85,6 +98,7 @@ class AuditSettings(BaseModel):
         durability: os, group or sync. `RISK_AUDIT_DURABILITY`.
         rotation_max_size: bytes after which a new segment begins. `RISK_AUDIT_ROTATION_MAX_SIZE`.
         rotation_max_age: seconds after which a new segment begins. `RISK_AUDIT_ROTATION_MAX_AGE`.
+        second_dir: a directory on another volume, for records that the first one refuses. `RISK_AUDIT_SECOND_DIR`.
         staging_dir: a directory on a memory file system, for records on their way. `RISK_AUDIT_STAGING_DIR`.
         staging_size: bytes of memory for them. `RISK_AUDIT_STAGING_SIZE`.
         stream: name of the stream, part of every checkpoint's origin; "" derives one. `RISK_AUDIT_STREAM`.
@@ -105,6 +119,7 @@ class AuditSettings(BaseModel):
     durability: Annotated[Durability, BeforeValidator(_lower)] = Durability.GROUP
     rotation_max_size: Annotated[int, BeforeValidator(_size), Field(ge=64 << 10)] = 256 << 20
     rotation_max_age: Annotated[float, BeforeValidator(seconds), Field(ge=1)] = 86400
+    second_dir: Annotated[Path | None, BeforeValidator(_second_directory)] = None
     staging_dir: Path = Path("/dev/shm")  # noqa: S108 -- the machine's, and in Kubernetes the pod's, shared memory
     staging_size: Annotated[int, BeforeValidator(_size), Field(ge=64 << 10, le=1 << 30)] = 16 << 20
     stream: Annotated[str, Field(pattern=r"^[^\s+]*$", max_length=200)] = ""
@@ -166,6 +181,7 @@ VARIABLES = {
     "durability": "RISK_AUDIT_DURABILITY",
     "rotation_max_size": "RISK_AUDIT_ROTATION_MAX_SIZE",
     "rotation_max_age": "RISK_AUDIT_ROTATION_MAX_AGE",
+    "second_dir": "RISK_AUDIT_SECOND_DIR",
     "staging_dir": "RISK_AUDIT_STAGING_DIR",
     "staging_size": "RISK_AUDIT_STAGING_SIZE",
     "stream": "RISK_AUDIT_STREAM",

@@ -34,6 +34,7 @@ class LogStatus:
         write_failures: writes and syncs that the volume refused.
         emergency_events: records that went to the emergency stream.
         lost_events: events that the log could not take at all; they are in the emergency stream only.
+        on_second_directory: whether records go to the second directory, because the first refuses them.
     """
 
     state: State
@@ -49,3 +50,4 @@ class LogStatus:
     write_failures: int
     emergency_events: int
     lost_events: int
+    on_second_directory: bool = False

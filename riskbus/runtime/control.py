@@ -16,6 +16,7 @@ from riskbus.format.record import FORMAT_VERSION
 from riskbus.mount import MountReport
 from riskbus.runtime.journal import Outage
 from riskbus.settings import AuditSettings
+from riskbus.store import posix
 from riskbus.store.stream import Previous
 
 
@@ -90,13 +91,21 @@ def mount_payload(mount: MountReport) -> dict[str, Any]:
 
 
 def recovered_payload(outage: Outage) -> dict[str, Any]:
-    """Return the payload of AUDIT_RECOVERED: these records waited for the volume and are complete now."""
+    """Return the payload of AUDIT_RECOVERED: these records waited, or went elsewhere, and are complete."""
     return {
         "cause": outage.cause,
         "seconds": round(outage.seconds, 3),
         "first_seq": outage.first_seq,
         "last_seq": outage.last_seq,
+        "second_directory": outage.second_directory,
     }
+
+
+def outage_warning(settings: AuditSettings, error: OSError) -> str:
+    """Return what to tell people when the volume begins to refuse."""
+    where = f"go to {settings.second_dir}" if settings.second_dir else "wait in memory"
+    remedy = "; only a restart of the pod, on a volume that is well, heals it" if error.errno in posix.GONE else ""
+    return f"the volume of {settings.path} refused a write ({error.strerror}); records {where}{remedy}"
 
 
 def gap_payload(reason: str, events: int) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
                       every batch: write, sync
                         ┌────────┐
-                        ▼        │
-    opening ───────► writing ────┘
-                        │  ▲
-     OSError: abandon   │  │  a new segment takes the whole backlog
-     the descriptor     ▼  │
-                      failing ──► each record once to the emergency stream; try again after a pause
+                        ▼        │      OSError: abandon the descriptor
+    opening ───────► writing ────┘ ─────────────────────────────────────► on the second directory, if there is one
+                        │  ▲  ▲                                             │       │
+     OSError: abandon   │  │  └──── the first takes records again ◄─────────┘       │
+     the descriptor     ▼  │  a new segment takes the whole backlog                 │
+                      failing ◄─────────────────────────────────────────────────────┘
+                         └──► each record once to the emergency stream; try again after a pause
 
 The backlog holds every record that is not yet durable, so a new segment can always take all of them: after a failed
 write or sync nothing is known about what the old one holds, and asking again proves nothing.
@@ -22,14 +23,12 @@ from typing import NamedTuple
 from riskbus.format.names import SegmentName
 from riskbus.format.record import from_line
 from riskbus.metrics import AuditMetrics
+from riskbus.runtime.places import PROBE_MARGIN, Pause, Places
 from riskbus.settings import AuditSettings, Durability
 from riskbus.store import posix
 from riskbus.store.segment import Segment
 
 _UNSYNCED_LIMIT = 8 << 20  # bytes after which even durability `os` syncs, so that the backlog stays small
-_FIRST_PAUSE = 0.1  # seconds; a full volume is often helped within one
-_LONGEST_PAUSE = 5.0  # seconds; recovery is noticed this soon
-_PROBE_MARGIN = 64 << 10  # bytes that must be free beyond the backlog before writing goes on
 
 
 class Entry(NamedTuple):
@@ -55,13 +54,15 @@ class Outage:
     Attributes:
         cause: the kernel's name and words for the first error.
         seconds: how long it lasted.
-        first_seq, last_seq: the records that had to wait.
+        first_seq, last_seq: the records that had to wait, or went to the second directory.
+        second_directory: whether they went there.
     """
 
     cause: str
     seconds: float
     first_seq: int
     last_seq: int
+    second_directory: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,50 +84,73 @@ class Listener:
     segment_begun: Callable[[Segment], None]
 
 
+class _Chunk(NamedTuple):
+    """Entries that are written together: neither the size of a backlog nor a day is looked for record by record.
+
+    Attributes:
+        entries: at least one.
+        size: of their lines, in bytes.
+        day: the newest day so far, as `ts` writes it.
+    """
+
+    entries: list[Entry]
+    size: int
+    day: bytes
+
+
 class Journal:
     """Appends entries to segments and makes them durable. Belongs to the writer's thread.
 
     Attributes:
         segment: the active one, None where the next record begins one.
+        failing: whether no directory takes records.
         backlog_bytes: size of the lines that are not yet durable.
     """
 
     def __init__(self, settings: AuditSettings, incarnation: str, metrics: AuditMetrics, listener: Listener) -> None:
         self._settings = settings
-        self._directory = settings.path.parent
         self._incarnation = incarnation
         self._metrics = metrics
         self._listener = listener
+        self._places = Places(settings.path.parent, settings.second_dir)
         self.segment: Segment | None = None
         self._segments = 0
-        self._backlog: list[Entry] = []
-        self._written = 0  # entries of the backlog that the active segment holds
+        self._day = b""  # of the newest record in the active segment
+        self._backlog: list[_Chunk] = []
+        self._written = 0  # chunks of the backlog that the active segment holds
         self._announced = -1  # number of the last entry that went to the emergency stream
         self._cause: OSError | None = None
-        self._failed_at = self._retry_at = self._pause = 0.0
+        self._failed_at = 0.0
+        self._failed_seq = -1  # the first record that the outage concerns
+        self._pause = Pause()
+        self.failing = False
         self.backlog_bytes = 0
 
     @property
-    def failing(self) -> bool:
-        """Whether the volume refuses records."""
-        return self._cause is not None
+    def on_second(self) -> bool:
+        """Whether records go to the second directory."""
+        return self._places.on_second
 
     @property
     def backlog(self) -> list[Entry]:
         """The entries that are not yet durable, in order."""
-        return self._backlog
+        return [entry for chunk in list(self._backlog) for entry in chunk.entries]
 
     def append(self, entries: list[Entry]) -> None:
         """Take entries, write them, and make them durable as the settings say. Never raises OSError."""
-        self._backlog += entries
-        self.backlog_bytes += sum(len(entry.line) for entry in entries)
-        self._metrics.backlog = len(self._backlog)
+        newest = self._backlog[-1].day if self._backlog else self._day
+        for chunk in _by_day(entries, newest):
+            self._backlog.append(chunk)
+            self.backlog_bytes += chunk.size
+        self._metrics.backlog += len(entries)
         lazy = self._settings.durability is Durability.OS and self.backlog_bytes < _UNSYNCED_LIMIT
         self.push(sync=not lazy)
 
     def push(self, *, sync: bool = True) -> None:
         """Write what is not yet written and sync it. Never raises OSError."""
-        while self._backlog and not (self.failing and monotonic() < self._retry_at):
+        if self.on_second and self._places.go_back():
+            self._go_back()
+        while self._backlog and not (self.failing and not self._pause.over):
             try:
                 self._write()
                 if sync:
@@ -140,7 +164,7 @@ class Journal:
 
     def announce(self) -> None:
         """Send each entry that is not durable to the emergency stream, once."""
-        for entry in list(self._backlog):
+        for entry in self.backlog:
             if entry.seq > self._announced:
                 self._listener.emergency(entry.seq, from_line(entry.line)[0])
                 self._announced = entry.seq
@@ -152,6 +176,7 @@ class Journal:
         """
         finding = self.segment.finding() if self.segment else ""
         if finding:
+            self._metrics.suspect += 1
             self._leave_segment()
         return finding
 
@@ -161,17 +186,17 @@ class Journal:
             self.segment.abandon()
 
     def _write(self) -> None:
-        if self.segment and self._due_for_rotation(self.segment):
-            self._sync()
-            self._leave_segment()
-        if not self._backlog[self._written :]:
-            return
-        if self.segment is None:
-            self._begin_segment()
-        data = b"".join([entry.line for entry in self._backlog[self._written :]])
-        self._active.write(data)
-        self._metrics.bytes_written += len(data)
-        self._written = len(self._backlog)
+        while self._written < len(self._backlog):
+            chunk = self._backlog[self._written]
+            if self.segment and self._due_for_rotation(self.segment, chunk):
+                self._sync()
+                self._leave_segment()
+            if self.segment is None:
+                self._begin_segment()
+            self._active.write(b"".join([entry.line for entry in chunk.entries]))
+            self._day = max(self._day, chunk.day)
+            self._metrics.bytes_written += chunk.size
+            self._written += 1
 
     @property
     def _active(self) -> Segment:
@@ -180,18 +205,20 @@ class Journal:
         return self.segment
 
     def _begin_segment(self) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        if self.failing:
-            posix.probe(self._directory, self.backlog_bytes + _PROBE_MARGIN)
-        name = SegmentName(self._settings.path.stem, self._incarnation, self._segments, self._backlog[0].seq)
+        directory = self._places.prepare(self.backlog_bytes + PROBE_MARGIN if self.failing else 0)
+        name = SegmentName(self._settings.path.stem, self._incarnation, self._segments, self._backlog[0].entries[0].seq)
         self._segments += 1  # even if creating it fails: the name may be taken then
-        self.segment = Segment(self._directory, name)
+        self.segment = Segment(directory, name)
         self._metrics.segments += 1
         self._listener.segment_begun(self.segment)
 
-    def _due_for_rotation(self, segment: Segment) -> bool:
+    def _due_for_rotation(self, segment: Segment, chunk: _Chunk) -> bool:
         settings = self._settings
-        return segment.size >= settings.rotation_max_size or monotonic() - segment.created >= settings.rotation_max_age
+        return (
+            segment.size >= settings.rotation_max_size
+            or chunk.day > self._day
+            or monotonic() - segment.created >= settings.rotation_max_age
+        )
 
     def _sync(self) -> None:
         if not self._written:
@@ -199,37 +226,81 @@ class Journal:
         started = perf_counter()
         self._active.sync()
         self._metrics.observe_sync(perf_counter() - started)
-        durable, self._backlog = self._backlog[: self._written], self._backlog[self._written :]
+        durable = self._backlog[: self._written]
+        del self._backlog[: self._written]
         self._written = 0
-        self.backlog_bytes = sum(len(entry.line) for entry in self._backlog)
-        self._metrics.backlog = len(self._backlog)
-        self._metrics.durable_seq = durable[-1].seq
-        self._listener.durable(durable)
+        for chunk in durable:
+            self.backlog_bytes -= chunk.size
+            self._metrics.backlog -= len(chunk.entries)
+            self._metrics.durable_seq = chunk.entries[-1].seq
+            self._listener.durable(chunk.entries)
         if self._cause and not self._backlog:
-            self._resume(self._cause, durable)
+            self._recover(self._cause)
+
+    def _recover(self, cause: OSError) -> None:
+        self.failing = False
+        self._metrics.failing = 0
+        self._metrics.on_second = int(self.on_second)
+        if not self.on_second:
+            self._resume(cause, second=False)
 
     def _fail(self, error: OSError) -> None:
         self._metrics.write_failures += 1
         self._leave_segment()
-        now = monotonic()
         if self._cause is None:
-            self._cause, self._failed_at = error, now
-            self._metrics.failing = 1
-            self._pause = _FIRST_PAUSE if error.errno in posix.FULL else 0.0  # else another file may do at once
+            self._cause, self._failed_at = error, monotonic()
+            self._failed_seq = self._backlog[0].entries[0].seq
+            self._metrics.count_outage(error)
             self._listener.failed(error)
-        else:
-            self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
-        self._retry_at = now + self._pause
+        if not self._places.give_way():
+            at_once = self._settings.second_dir is None and error.errno not in posix.FULL  # another file may do
+            self._pause.begin(first=not self.failing, at_once=at_once)
+            self.failing = True
+            self._metrics.failing, self._metrics.on_second = 1, 0
 
-    def _resume(self, cause: OSError, durable: list[Entry]) -> None:
+    def _go_back(self) -> None:
+        try:
+            self._sync()
+        except OSError:
+            self._metrics.write_failures += 1  # what the second directory did not take goes to the first
+        self._leave_segment()
+        self._metrics.on_second = 0
+        if self._cause:
+            self._resume(self._cause, second=True)
+
+    def _resume(self, cause: OSError, *, second: bool) -> None:
         self._cause = None
-        self._metrics.failing = 0
         name = errno.errorcode.get(cause.errno or 0, "EIO")
         seconds = monotonic() - self._failed_at
-        self._listener.resumed(Outage(f"{name}: {cause.strerror}", seconds, durable[0].seq, durable[-1].seq))
+        last = self._metrics.durable_seq
+        self._listener.resumed(Outage(f"{name}: {cause.strerror}", seconds, self._failed_seq, last, second))
 
     def _leave_segment(self) -> None:
         if self.segment:
             self.segment.abandon()
         self.segment = None
         self._written = 0
+        self._day = b""
+
+
+def _by_day(entries: list[Entry], newest: bytes) -> list[_Chunk]:
+    """Split entries before each whose day comes after the newest so far, so that every day begins a segment."""
+    start, chunks = 0, []
+    newest = newest or _day(entries[0])
+    if not _day(entries[0]) == _day(entries[-1]) == newest:
+        for index, entry in enumerate(entries):
+            day = _day(entry)
+            if day > newest:
+                chunks += _chunk(entries[start:index], newest)
+                start, newest = index, day
+    return chunks + _chunk(entries[start:], newest)
+
+
+def _chunk(entries: list[Entry], day: bytes) -> list[_Chunk]:
+    return [_Chunk(entries, sum([len(entry.line) for entry in entries]), day)] if entries else []
+
+
+def _day(entry: Entry) -> bytes:
+    """Return the day of a record; its line is `{"seq":…,"ts":"2026-01-15T…`."""
+    start = entry.line.index(b'"ts":"') + len(b'"ts":"')
+    return entry.line[start : start + len(b"2026-01-15")]

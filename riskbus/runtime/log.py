@@ -136,6 +136,7 @@ class AuditLog:
             write_failures=metrics.write_failures,
             emergency_events=metrics.emergency_events,
             lost_events=metrics.lost,
+            on_second_directory=bool(metrics.on_second),
         )
 
     def wait_ready(self, timeout: float | None = None) -> bool:

@@ -281,11 +281,11 @@ class Writer:
             self._output.write(line)
 
     def _failed(self, error: OSError) -> None:
-        self._warn(f"the volume of {self._settings.path} refused a write ({error.strerror}); records wait in memory")
+        self._warn(control.outage_warning(self._settings, error))
 
     def _resumed(self, outage: Outage) -> None:
         self.record("AUDIT_RECOVERED", control.recovered_payload(outage))
-        message = "the volume of %s takes records again; %d were written late, none is missing"
+        message = "the volume of %s takes records again; none of %d is missing"
         count = outage.last_seq - outage.first_seq + 1
         self._courier.offer(partial(logger.info, message, self._settings.path, count))
 
@@ -293,6 +293,8 @@ class Writer:
         self._claim_link(segment)
 
     def _claim_link(self, segment: Segment) -> None:
+        if self._journal.on_second:
+            return  # the link's own directory is the one that refuses
         try:
             claim_link(self._settings.path, segment.name)
         except FileExistsError:

@@ -20,6 +20,9 @@ from pathlib import Path
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What the kernel says when space, a quota or a size limit is used up: there is no point in trying again at once."""
 
+GONE = frozenset({errno.EROFS, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESHUTDOWN})
+"""What the kernel says when a volume is read-only, stale or gone: a container sees another one only after a restart."""
+
 _MODE = 0o640  # the owner writes; a group of auditors may read
 
 

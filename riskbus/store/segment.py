@@ -23,6 +23,7 @@ class Segment:
         self.path = directory / str(name)
         self.size = 0
         self.created = monotonic()
+        self._directory = _identity(directory)
         self._descriptor = posix.create_segment(self.path)
 
     def write(self, data: bytes) -> None:
@@ -35,10 +36,20 @@ class Segment:
         posix.sync(self._descriptor)
 
     def finding(self) -> str:
-        """Return what happened to the file behind the writer's back, or "".
+        """Return what happened to the file, or to its directory, behind the writer's back, or "".
 
-        One of: deleted, replaced, truncated, unreachable.
+        One of: deleted, replaced, truncated, directory-deleted, directory-replaced, unreachable.
         """
+        try:
+            if _identity(self.path.parent) != self._directory:
+                return "directory-replaced"
+        except FileNotFoundError:
+            return "directory-deleted"
+        except OSError:
+            return "unreachable"
+        return self._finding_of_file()
+
+    def _finding_of_file(self) -> str:
         try:
             own = os.fstat(self._descriptor)
             seen = self.path.lstat()
@@ -53,3 +64,8 @@ class Segment:
     def abandon(self) -> None:
         """Close without syncing."""
         posix.close(self._descriptor)
+
+
+def _identity(directory: Path) -> tuple[int, int]:
+    status = directory.stat()
+    return status.st_dev, status.st_ino

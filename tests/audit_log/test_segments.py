@@ -1,13 +1,18 @@
 """How records are spread over files, and whose the link is."""
 
+import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
+from time import time_ns
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from riskbus.events import RiskEvent
+from riskbus.events import EventPriority, EventType, RiskEvent
 from riskbus.format.names import parse_segment_name
 from riskbus.runtime import AuditLog
 from riskbus.store.stream import list_segments
@@ -20,6 +25,7 @@ Open = Callable[..., AuditLog]
 Event = Callable[..., RiskEvent]
 Read = Callable[[], list[dict[str, Any]]]
 Verify = Callable[[], VolumeReport]
+_DAY = 24 * 3600 * 10**9
 
 
 def test_the_link_points_to_the_active_segment(open_log: Open, event: Event, path: Path) -> None:
@@ -121,12 +127,114 @@ def test_a_child_that_never_publishes_leaves_no_file(open_log: Open, path: Path)
     assert len(list_segments(path.parent)) == 1
 
 
-def test_a_segment_deleted_while_it_is_written_is_noticed(open_log: Open, event: Event, read: Read, path: Path) -> None:
-    """Records must not go on into a file that nobody can find."""
+def _wait_for_suspect(log: AuditLog, event: Event, directory: Path) -> dict[str, Any]:
+    while True:
+        log.append(event(after=True)).wait_durable(10)
+        for segment in directory.glob("*.jsonl") if directory.is_dir() else ():
+            for line in segment.read_bytes().splitlines():
+                if b"AUDIT_SUSPECT" in line:
+                    return dict(json.loads(line)["data"])
+
+
+def _delete(segment: Path) -> None:
+    segment.unlink()
+
+
+def _replace(segment: Path) -> None:
+    segment.rename(segment.with_name("moved"))
+    segment.write_bytes(b"")
+
+
+def _truncate(segment: Path) -> None:
+    os.truncate(segment, 10)
+
+
+def _delete_directory(segment: Path) -> None:
+    shutil.rmtree(segment.parent)
+
+
+def _replace_directory(segment: Path) -> None:
+    segment.parent.rename(segment.parent.with_name("moved"))
+    segment.parent.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "finding"),
+    [
+        (_delete, "deleted"),
+        (_replace, "replaced"),
+        (_truncate, "truncated"),
+        (_delete_directory, "directory-deleted"),
+        (_replace_directory, "directory-replaced"),
+    ],
+)
+def test_what_is_done_behind_the_writers_back_is_noticed(  # noqa: PLR0913, PLR0917 -- each is a fixture
+    open_log: Open,
+    event: Event,
+    path: Path,
+    registry: CollectorRegistry,
+    spoil: Callable[[Path], None],
+    finding: str,
+) -> None:
+    """A new segment where people find it, a record that says so, and a metric for the alert."""
     log = open_log()
     assert log.append(event()).wait_durable(5)
-    (path.parent / path.readlink()).unlink()
-    while not any(record["event_type"] == "AUDIT_SUSPECT" for record in read()):
-        log.append(event(after=True)).wait_durable(5)
-    (suspect,) = (record["data"] for record in read() if record["event_type"] == "AUDIT_SUSPECT")
-    assert suspect["finding"] == "deleted"
+    segment = path.parent / path.readlink()
+    spoil(segment)
+    assert _wait_for_suspect(log, event, path.parent) == {"segment": segment.name, "finding": finding}
+    assert log.append(event(last=True)).wait_durable(5)
+    assert b'"last":true' in path.read_bytes()
+    assert registry.get_sample_value("audit_suspect_total", {"path": str(path)}) == 1
+
+
+def test_a_new_day_begins_a_new_segment(open_log: Open, path: Path, verify: Verify) -> None:
+    """By the records' own time in UTC, at exactly the first record of the day, also within one batch."""
+    log = open_log()
+    midnight = (time_ns() // _DAY + 3) * _DAY
+    for offset in (-2, -1, 0, 1, _DAY - 1, _DAY, 2 * _DAY):
+        log.append(RiskEvent(EventType.THROTTLE, EventPriority.LOW, "test", {}, timestamp_ns=midnight + offset))
+    assert log.close(5) == ()
+    days = []
+    for name in list_segments(path.parent):
+        lines = (path.parent / str(name)).read_bytes().splitlines()
+        days.append([json.loads(line)["ts"][:10] for line in lines if b"THROTTLE" in line])
+    assert [len(day) for day in days if day] == [2, 3, 1, 1]
+    assert all(len(set(day)) <= 1 for day in days)
+    assert verify().worst is None
+
+
+def test_a_record_from_the_past_begins_no_segment(open_log: Open, path: Path) -> None:
+    """Replayed events keep their times; a segment for each would use up the volume's files."""
+    log = open_log()
+    for day in (5, 4, 5, 3, 5):
+        log.append(RiskEvent(EventType.THROTTLE, EventPriority.LOW, "test", {}, timestamp_ns=day * _DAY))
+    assert log.close(5) == ()
+    assert len(list_segments(path.parent)) == 1
+
+
+def test_a_segment_that_is_old_enough_is_left(open_log: Open, event: Event, path: Path) -> None:
+    """`rotation_max_age` is in seconds; what is idle stays."""
+    log = open_log(rotation_max_age=1)
+    assert log.wait_ready(5)
+    while len(list_segments(path.parent)) < 2:
+        assert log.append(event()).wait_durable(5)
+
+
+def test_no_line_is_lost_at_rotation_under_load(open_log: Open, event: Event, events: Read, verify: Verify) -> None:
+    """Several threads, and a new segment with almost every batch."""
+    log = open_log(rotation_max_size=64 << 10)
+
+    def publish(thread: int) -> None:
+        for number in range(2000):
+            log.append(event(thread=thread, number=number, padding="x" * 200))
+
+    threads = [Thread(target=publish, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert log.close(30) == ()
+    found = [(record["data"]["thread"], record["data"]["number"]) for record in events()]
+    for index in range(4):
+        assert [number for owner, number in found if owner == index] == list(range(2000))
+    assert verify().worst is None
