@@ -210,7 +210,7 @@ def flash_crash(target: Target) -> str:
         raise DemoError("Orders of the flash crash are missing, or there twice.")
     return (
         f"Orders 0 to {len(orders) - 1:,} of the flash crash are all there, once each. When the process was killed,\n"
-        f"{recovered(target)[-1]:,} of them were accepted and not yet written: the next one found them in the pod's memory."
+        f"{recovered(target)[-1]:,} of them were accepted and not yet written; the next found them in the pod's memory."
     )
 
 
