@@ -5,6 +5,15 @@ and answers with a frozen verdict. It publishes nothing, starts no thread and re
 production, in a back-test and in a unit test. What to do about a verdict is the caller's decision.
 """
 
+from riskbus.sensors.drawdown import Drawdown, DrawdownMonitor
 from riskbus.sensors.feed_staleness import FeedStaleness, FeedStalenessCalculator
+from riskbus.sensors.order_rate import OrderRate, OrderRateThrottle
 
-__all__ = ["FeedStaleness", "FeedStalenessCalculator"]
+__all__ = [
+    "Drawdown",
+    "DrawdownMonitor",
+    "FeedStaleness",
+    "FeedStalenessCalculator",
+    "OrderRate",
+    "OrderRateThrottle",
+]

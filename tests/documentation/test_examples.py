@@ -9,7 +9,7 @@ import pytest
 from docs.tables import DOCS
 from riskbus.testing import RecordingBus
 
-PAGES = [DOCS / "configuration.md", DOCS / "events.md"]
+PAGES = [DOCS / "configuration.md", DOCS / "events.md", DOCS / "sensors.md"]
 
 
 @pytest.fixture
