@@ -150,7 +150,8 @@ def _truncate(segment: Path) -> None:
 
 
 def _delete_directory(segment: Path) -> None:
-    shutil.rmtree(segment.parent)
+    moved = segment.parent.rename(segment.parent.with_name("moved"))  # at once: the file does not go before it
+    shutil.rmtree(moved)
 
 
 def _replace_directory(segment: Path) -> None:
