@@ -1,6 +1,7 @@
 """Reads back what an audit log wrote."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,4 +31,9 @@ def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 def read_events(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Return the same without the log's own records."""
-    return [record for record in read_records(path) if not record["event_type"].startswith(RESERVED_PREFIX)]
+    return only_events(read_records(path))
+
+
+def only_events(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return those of some records that are not the log's own."""
+    return [record for record in records if not record["event_type"].startswith(RESERVED_PREFIX)]
