@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -31,28 +30,15 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shared_memory() -> Iterator[Path]:
-    """A directory on a memory file system, empty and removed at the end."""
-    with TemporaryDirectory(dir="/dev/shm") as directory:
-        yield Path(directory)
-
-
-@pytest.fixture(autouse=True)
-def staging_dir(shared_memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs that a test starts leave no ring behind either."""
-    monkeypatch.setenv("RISK_AUDIT_STAGING_DIR", str(shared_memory))
-
-
-@pytest.fixture
-def open_log(path: Path, registry: CollectorRegistry, shared_memory: Path) -> Iterator[Callable[..., AuditLog]]:
+def open_log(path: Path, registry: CollectorRegistry) -> Iterator[Callable[..., AuditLog]]:
     """Open a log with these settings; it is closed at the end."""
     opened: list[AuditLog] = []
 
     def open_one(**settings: Any) -> AuditLog:
         hook = settings.pop("on_checkpoint", None)
         where = settings.pop("path", path)
-        given = {"path": where, "staging_dir": shared_memory} | settings
-        log = AuditLog(settings=AuditSettings(**given), registry=registry, on_checkpoint=hook)
+        given = {"path": where} | settings
+        log = AuditLog(settings=AuditSettings.from_environment(**given), registry=registry, on_checkpoint=hook)
         opened.append(log)
         return log
 

@@ -3,9 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -40,10 +38,3 @@ def riskbus() -> Riskbus:
         return subprocess.run(command, text=True, check=False, env=inherited | (environment or {}), **given)
 
     return run
-
-
-@pytest.fixture
-def shared_memory() -> Iterator[Path]:
-    """A directory on a memory file system, empty and removed at the end."""
-    with TemporaryDirectory(dir="/dev/shm") as directory:
-        yield Path(directory)

@@ -21,7 +21,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def directory(tmp_path: Path) -> Path:
     """A finished log of three events."""
     directory = tmp_path / "audit"
-    settings = AuditSettings(path=directory / "risk_audit.jsonl", stream="trading/jules")
+    settings = AuditSettings.from_environment(path=directory / "risk_audit.jsonl", stream="trading/jules")
     with AuditLog(settings=settings, registry=CollectorRegistry()) as log:
         for number in range(3):
             log.append(RiskEvent(EventType.OVERRIDE, EventPriority.HIGH, "desk", {"number": number}))
@@ -105,7 +105,7 @@ def test_json(run: Run, directory: Path, segment: Path) -> None:
 
 def test_anchors_from_the_output_of_a_container(run: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """What `kubectl logs --timestamps` gives is what --anchor takes."""
-    settings = AuditSettings(path=tmp_path / "a" / "risk_audit.jsonl")
+    settings = AuditSettings.from_environment(path=tmp_path / "a" / "risk_audit.jsonl")
     with AuditLog(settings=settings, registry=CollectorRegistry()) as log:
         log.append(RiskEvent(EventType.OVERRIDE, EventPriority.HIGH, "desk"))
     anchor = tmp_path / "pod.log"
@@ -123,7 +123,7 @@ def test_anchors_from_the_output_of_a_container(run: Run, tmp_path: Path, capfd:
 
 def test_anchors_from_reports_and_notes(run: Run, tmp_path: Path) -> None:
     """`kubectl get riskauditreports -o json`, or a bare signed note."""
-    settings = AuditSettings(path=tmp_path / "a" / "risk_audit.jsonl")
+    settings = AuditSettings.from_environment(path=tmp_path / "a" / "risk_audit.jsonl")
     with AuditLog(settings=settings, registry=CollectorRegistry()) as log:
         log.append(RiskEvent(EventType.OVERRIDE, EventPriority.HIGH, "desk"))
     status = log.status()

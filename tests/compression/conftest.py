@@ -3,7 +3,6 @@
 import gzip
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -17,26 +16,19 @@ from riskbus.store.verification import VolumeReport, verify_tree
 
 
 @pytest.fixture
-def shared_memory() -> Iterator[Path]:
-    """A directory on a memory file system, empty and removed at the end."""
-    with TemporaryDirectory(dir="/dev/shm") as directory:
-        yield Path(directory)
-
-
-@pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Where the log goes."""
     return tmp_path / "audit" / "risk_audit.jsonl"
 
 
 @pytest.fixture
-def open_log(path: Path, shared_memory: Path) -> Iterator[Callable[..., AuditLog]]:
+def open_log(path: Path) -> Iterator[Callable[..., AuditLog]]:
     """Open a log with these settings; it is closed at the end."""
     opened: list[AuditLog] = []
 
     def open_one(**settings: Any) -> AuditLog:
-        given = {"path": path, "staging_dir": shared_memory, "rotation_max_size": 64 << 10} | settings
-        log = AuditLog(settings=AuditSettings(**given), registry=CollectorRegistry())
+        given: dict[str, Any] = {"path": path, "rotation_max_size": 64 << 10} | settings
+        log = AuditLog(settings=AuditSettings.from_environment(**given), registry=CollectorRegistry())
         opened.append(log)
         return log
 

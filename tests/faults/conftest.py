@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -121,21 +120,14 @@ def make_volume(tmp_path: Path) -> Iterator[Make]:
 
 
 @pytest.fixture
-def shared_memory() -> Iterator[Path]:
-    """A directory on a memory file system, empty and removed at the end."""
-    with TemporaryDirectory(dir="/dev/shm") as directory:
-        yield Path(directory)
-
-
-@pytest.fixture
-def open_log(shared_memory: Path) -> Iterator[Callable[..., AuditLog]]:
+def open_log() -> Iterator[Callable[..., AuditLog]]:
     """Open a log in this directory; it is closed at the end."""
     opened: list[AuditLog] = []
 
     def open_one(directory: Path, **settings: Any) -> AuditLog:
         path = directory / "risk_audit.jsonl"
-        given = {"path": path, "staging_dir": shared_memory} | settings
-        log = AuditLog(settings=AuditSettings(**given), registry=CollectorRegistry())
+        given = {"path": path} | settings
+        log = AuditLog(settings=AuditSettings.from_environment(**given), registry=CollectorRegistry())
         opened.append(log)
         return log
 

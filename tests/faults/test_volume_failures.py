@@ -161,7 +161,8 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 from riskbus.events import EventPriority, EventType, RiskEvent
 from riskbus.runtime import AuditLog
 from riskbus.settings import AuditSettings
-log = AuditLog(settings=AuditSettings(path={str(tmp_path / "risk_audit.jsonl")!r}, durability={durability!r}))
+settings = AuditSettings.from_environment(path={str(tmp_path / "risk_audit.jsonl")!r}, durability={durability!r})
+log = AuditLog(settings=settings)
 for number in range(2000):
     receipt = log.append(RiskEvent(EventType.THROTTLE, EventPriority.LOW, "test", {{"number": number}}))
     if number % 50 == 0:

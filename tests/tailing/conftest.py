@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -21,26 +20,19 @@ Tail = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def shared_memory() -> Iterator[Path]:
-    """A directory on a memory file system, empty and removed at the end."""
-    with TemporaryDirectory(dir="/dev/shm") as directory:
-        yield Path(directory)
-
-
-@pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """Where the logs of a test are."""
     return tmp_path / "audit"
 
 
 @pytest.fixture
-def open_log(directory: Path, shared_memory: Path) -> Iterator[Callable[..., AuditLog]]:
+def open_log(directory: Path) -> Iterator[Callable[..., AuditLog]]:
     """Open a log there; it is closed at the end."""
     opened: list[AuditLog] = []
 
     def open_one(**settings: Any) -> AuditLog:
-        given = {"path": directory / "risk_audit.jsonl", "staging_dir": shared_memory} | settings
-        opened.append(AuditLog(settings=AuditSettings(**given), registry=CollectorRegistry()))
+        given = {"path": directory / "risk_audit.jsonl"} | settings
+        opened.append(AuditLog(settings=AuditSettings.from_environment(**given), registry=CollectorRegistry()))
         return opened[-1]
 
     yield open_one

@@ -20,7 +20,7 @@ STREAM = "trading/intraday-jules/risk_audit"
 
 def write_log(path: Path, events: int = 5) -> AuditLog:
     """Write one incarnation with so many events, and end it in order."""
-    settings = AuditSettings(path=path, stream=STREAM)
+    settings = AuditSettings.from_environment(path=path, stream=STREAM)
     log = AuditLog(settings=settings, registry=CollectorRegistry())
     log.wait_ready(5)
     for number in range(events):

@@ -59,7 +59,9 @@ def test_an_empty_directory_decides_nothing(tmp_path: Path) -> None:
 
 def test_gaps_that_the_writer_declares_are_reported_as_such(tmp_path: Path) -> None:
     """Honesty about a loss is neither damage nor silence."""
-    log = AuditLog(settings=AuditSettings(path=tmp_path / "risk_audit.jsonl"), registry=CollectorRegistry())
+    log = AuditLog(
+        settings=AuditSettings.from_environment(path=tmp_path / "risk_audit.jsonl"), registry=CollectorRegistry()
+    )
     log._incarnation.writer.record("AUDIT_GAP", {"reason": "the ring was full", "events": 7})  # noqa: SLF001 -- no public way makes a gap quickly
     log.close()
     report = verify_tree(tmp_path, [], lambda _: None)
@@ -80,7 +82,9 @@ def test_several_streams_of_a_volume_are_found(tmp_path: Path, write: Callable[.
 
 def test_a_log_can_be_verified_while_it_is_written(tmp_path: Path) -> None:
     """Auditors do not stop trading."""
-    with AuditLog(settings=AuditSettings(path=tmp_path / "risk_audit.jsonl"), registry=CollectorRegistry()) as log:
+    with AuditLog(
+        settings=AuditSettings.from_environment(path=tmp_path / "risk_audit.jsonl"), registry=CollectorRegistry()
+    ) as log:
         for number in range(20):
             for _ in range(200):
                 log.append(RiskEvent(EventType.THROTTLE, EventPriority.LOW, "test", {"number": number}))
