@@ -17,6 +17,7 @@ from riskbus.events import EventPriority, EventType, RiskEvent
 __all__ = [
     "Responsible",
     "kill_switch",
+    "kill_switch_reset",
     "limit_breach",
     "order_rejected",
     "override",
@@ -63,6 +64,33 @@ def kill_switch(  # noqa: PLR0913 -- every one is a field of the record
     """
     said = _metadata(whose, actor=actor or source, reason=reason, rule_triggered=rule_triggered)
     return RiskEvent(EventType.KILL_SWITCH, EventPriority.CRITICAL, source, dict(data or {}), said)
+
+
+def kill_switch_reset(  # noqa: PLR0913 -- every one is a field of the record
+    source: str,
+    whose: Responsible,
+    *,
+    rule_triggered: str = "",
+    reason: str = "",
+    actor: str = "",
+    approved_by: str = "",
+    data: Mapping[str, Any] | None = None,
+) -> RiskEvent:
+    """Return a HIGH KILL_SWITCH_RESET: trading may go on. RTS 6 Art. 12.
+
+    Args:
+        source: The component that decided.
+        whose: Whose orders.
+        rule_triggered: The rule that had led to the kill switch, where a rule did.
+        reason: Why it is safe.
+        actor: The person who reset it; the source, if empty.
+        approved_by: Who approved it.
+        data: The figures behind the decision.
+    """
+    said = _metadata(
+        whose, actor=actor or source, approved_by=approved_by, reason=reason, rule_triggered=rule_triggered
+    )
+    return RiskEvent(EventType.KILL_SWITCH_RESET, EventPriority.HIGH, source, dict(data or {}), said)
 
 
 def re_enable(source: str, whose: Responsible, *, actor: str, reason: str, approved_by: str = "") -> RiskEvent:

@@ -2,8 +2,10 @@
 
 The feed is generated: several symbols tick at random, the same for the same seed, and every now and then it really
 stalls. Staleness is measured, not made up: when no tick has come for longer than the limit, the kill switch is pulled;
-when ticks come again, trading goes on. A count of orders in a sliding second gives the THROTTLE events. SIGUSR1 plays
-a flash crash, in which every order is throttled, with a record for each.
+when ticks come again, trading goes on. More orders in a second than allowed are throttled. SIGUSR1 plays a flash crash,
+in which every order is throttled, with a record for each.
+
+Where the records go and how they are kept is not said here: that is in the environment, which the policy gives.
 """
 
 import logging
@@ -12,16 +14,17 @@ import random
 import signal
 import threading
 import time
-from collections import deque
 
 from prometheus_client import start_http_server
 
-from riskbus import EventPriority, EventType, RiskEvent, RiskEventBus
-from riskbus.sensors import FeedStalenessCalculator
+from riskbus import EventPriority, EventType, RiskEvent, RiskEventBus, evidence
+from riskbus.sensors import FeedStalenessCalculator, OrderRateThrottle
 
+JULES = evidence.Responsible(algorithm="intraday-jules 1.0", trader="t.jules", desk="equities-eu")
 SYMBOLS = ("AAPL", "ASML", "BARC", "BMW", "SAP")
 STALENESS_LIMIT_MS = 500.0
 ORDERS_PER_SECOND_LIMIT = 25
+SHARE_OF_STEPS_WITH_ORDERS = 0.3  # at 50 steps a second about 30 orders, more than allowed
 TICKS_PER_SECOND = 100.0
 SECONDS_BETWEEN_STALLS = 6.0
 STALL_SECONDS = 1.0
@@ -54,63 +57,68 @@ class Feed(threading.Thread):
 class Trader:
     """Sends orders while trading is on, and lets riskbus know of every risk decision."""
 
-    def __init__(self, bus: RiskEventBus, staleness: FeedStalenessCalculator, seed: int) -> None:
+    def __init__(
+        self, bus: RiskEventBus, staleness: FeedStalenessCalculator, rate: OrderRateThrottle, seed: int
+    ) -> None:
         self._bus = bus
         self._staleness = staleness
+        self._rate = rate
         self._random = random.Random(seed)  # noqa: S311 -- a market, not a secret
-        self._orders: deque[float] = deque()
         self._trading = True
-        self._throttled = False
         self._next_heartbeat = 0.0
 
     def step(self) -> None:
-        """Look at the feed and at the order rate once, and decide."""
+        """Look at the feed once, decide, and perhaps send some orders."""
         self._check_feed()
-        self._check_order_rate()
+        if self._trading and self._random.random() < SHARE_OF_STEPS_WITH_ORDERS:
+            for _ in range(self._random.randint(1, 3)):
+                self._send_order()
         if time.monotonic() >= self._next_heartbeat:
             self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
-            self._publish(EventType.HEARTBEAT, EventPriority.LOW, "Trader", {"trading": self._trading}, "heartbeat")
+            alive = {"trading": self._trading}
+            self._bus.publish(RiskEvent(EventType.HEARTBEAT, EventPriority.LOW, "Trader", alive))
 
     def flash_crash(self) -> None:
         """Throttle a flood of orders, as fast as they come."""
         began = time.time_ns()
         for order in range(FLASH_CRASH_ORDERS):
-            figures: dict[str, object] = {"flash_crash": began, "order": order, "limit": ORDERS_PER_SECOND_LIMIT}
-            self._publish(EventType.THROTTLE, EventPriority.NORMAL, "OrderRateLimiter", figures, "order_rate_limit")
+            self._throttled(ORDERS_PER_SECOND_LIMIT + 1 + order, {"flash_crash": began, "order": order})
 
     def _check_feed(self) -> None:
         found = self._staleness.assess()
-        if bool(found.stale) != self._trading:
+        if found.breached != self._trading:
             return
-        self._trading = not found.stale
-        figures: dict[str, object] = {
+        self._trading = not found.breached
+        decide = evidence.kill_switch if found.breached else evidence.kill_switch_reset
+        figures = {
             "max_staleness_ms": round(found.max_staleness_ms, 3),
             "limit_ms": STALENESS_LIMIT_MS,
+            "symbol": found.max_symbol,
+            "stale_symbols": list(found.stale),
         }
-        figures |= {"symbol": found.max_symbol, "stale_symbols": list(found.stale)}
-        if found.stale:
-            kind, priority = EventType.KILL_SWITCH, EventPriority.CRITICAL
-        else:
-            kind, priority = EventType.KILL_SWITCH_RESET, EventPriority.HIGH
-        self._publish(kind, priority, "FeedStalenessCalculator", figures, "feed_staleness_limit")
+        self._bus.publish(decide("FeedStalenessCalculator", JULES, rule_triggered="feed_staleness_limit", data=figures))
 
-    def _check_order_rate(self) -> None:
-        now = time.monotonic()
-        if self._trading and not self._throttled and self._random.random() < 0.3:  # noqa: PLR2004 -- about 15 orders in a second
-            self._orders.extend([now] * self._random.randint(1, 3))
-        while self._orders and self._orders[0] < now - 1.0:
-            self._orders.popleft()
-        throttled = len(self._orders) > ORDERS_PER_SECOND_LIMIT
-        if throttled and not self._throttled:
-            figures: dict[str, object] = {"orders_per_second": len(self._orders), "limit": ORDERS_PER_SECOND_LIMIT}
-            self._publish(EventType.THROTTLE, EventPriority.NORMAL, "OrderRateLimiter", figures, "order_rate_limit")
-        self._throttled = throttled
+    def _send_order(self) -> None:
+        rate = self._rate.admit()  # this market is only imagined: an order that is admitted goes nowhere
+        if rate.changed and rate.throttled:
+            self._throttled(rate.messages + 1, {"retry_after_ms": rate.retry_after_ns / 1e6})
+        elif rate.changed:
+            self._bus.publish(RiskEvent(EventType.THROTTLE_RELEASED, EventPriority.NORMAL, "OrderRateThrottle"))
 
-    def _publish(
-        self, kind: EventType, priority: EventPriority, source: str, figures: dict[str, object], rule: str
-    ) -> None:
-        metadata = {"rule_triggered": rule, "algorithm": "intraday-jules", "desk": "equities-eu"}
-        self._bus.publish(RiskEvent(kind, priority, source=source, data=figures, metadata=metadata))
+    def _throttled(self, orders: int, figures: dict[str, object]) -> None:
+        self._bus.publish(
+            evidence.limit_breach(
+                "OrderRateThrottle",
+                JULES,
+                rule_triggered="order_rate_limit",
+                limit=ORDERS_PER_SECOND_LIMIT,
+                observed=orders,
+                unit="orders/s",
+                kind=EventType.THROTTLE,
+                priority=EventPriority.NORMAL,
+                data=figures,
+            )
+        )
 
 
 def main() -> None:
@@ -124,10 +132,11 @@ def main() -> None:
         signal.signal(number, lambda *_: terminated.set())
     staleness = FeedStalenessCalculator(STALENESS_LIMIT_MS, symbols=SYMBOLS)
     with RiskEventBus() as bus:
+        _log.info("records go to %s", bus.settings.path)
         bus.subscribe(EventType.KILL_SWITCH, lambda event: _log.warning("kill switch: %s", event.data), inline=True)
         feed = Feed(staleness, seed)
         feed.start()
-        trader = Trader(bus, staleness, seed)
+        trader = Trader(bus, staleness, OrderRateThrottle(ORDERS_PER_SECOND_LIMIT), seed)
         while not terminated.wait(0.02):
             trader.step()
             if crashed.is_set():

@@ -13,12 +13,22 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from riskbus import EventPriority, EventType
-from riskbus.sensors import FeedStalenessCalculator
-from riskbus.testing import FakeClock, RecordingBus, read_events, read_records
+from riskbus.sensors import FeedStalenessCalculator, OrderRateThrottle
+from riskbus.testing import (
+    FakeClock,
+    MemoryAuditLog,
+    RecordingBus,
+    assert_complete,
+    assert_published,
+    assert_recorded,
+    read_events,
+    read_records,
+)
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "intraday-jules" / "workload.py"
 
@@ -38,53 +48,70 @@ def workload() -> ModuleType:
 
 
 @pytest.fixture
-def bus(tmp_path: Path) -> Iterator[RecordingBus]:
-    """A bus that remembers."""
-    with RecordingBus(tmp_path / "audit" / "risk_audit.jsonl") as recording:
-        yield recording
+def feed(fake_clock: FakeClock) -> FeedStalenessCalculator:
+    """The feed of one symbol."""
+    return FeedStalenessCalculator(500, symbols=["SAP"], clock=fake_clock)
+
+
+@pytest.fixture
+def trader(workload: ModuleType, risk_bus: RecordingBus, feed: FeedStalenessCalculator, fake_clock: FakeClock) -> Any:
+    """The trader of the program, in the time of `fake_clock`."""
+    rate = OrderRateThrottle(workload.ORDERS_PER_SECOND_LIMIT, clock=fake_clock)
+    return workload.Trader(risk_bus, feed, rate, seed=1)
 
 
 def test_a_stalled_feed_pulls_the_kill_switch_and_a_feed_that_is_back_resets_it(
-    workload: ModuleType, bus: RecordingBus
+    trader: Any, feed: FeedStalenessCalculator, fake_clock: FakeClock, risk_bus: RecordingBus
 ) -> None:
     """The one decision the example is about, with the figures an auditor will ask for."""
-    clock = FakeClock()
-    staleness = FeedStalenessCalculator(500, symbols=["SAP"], clock=clock)
-    trader = workload.Trader(bus, staleness, seed=1)
     trader.step()
-    clock.advance(0.75)
+    fake_clock.advance(0.75)
     trader.step()
     trader.step()
-    staleness.on_tick("SAP", clock())
+    feed.on_tick("SAP", fake_clock())
     trader.step()
-    (killed,) = bus.events_of(EventType.KILL_SWITCH)
-    (reset,) = bus.events_of(EventType.KILL_SWITCH_RESET)
+    killed = assert_published(
+        risk_bus, EventType.KILL_SWITCH, max_staleness_ms=750.0, stale_symbols=["SAP"], trader="t.jules"
+    )
+    reset = assert_published(risk_bus, EventType.KILL_SWITCH_RESET, max_staleness_ms=0.0)
     assert killed.priority is EventPriority.CRITICAL
     assert killed.source == "FeedStalenessCalculator"
-    assert (killed.data["max_staleness_ms"], killed.data["stale_symbols"]) == (750.0, ["SAP"])
     assert killed.metadata["rule_triggered"] == "feed_staleness_limit"
-    assert reset.data["max_staleness_ms"] == 0.0
-    assert bus.events.index(killed) < bus.events.index(reset)
+    assert risk_bus.events.index(killed) < risk_bus.events.index(reset)
 
 
-def test_too_many_orders_are_throttled(workload: ModuleType, bus: RecordingBus) -> None:
-    """The second rule: an order rate, counted over the last second."""
-    clock = FakeClock()
-    trader = workload.Trader(bus, FeedStalenessCalculator(500, symbols=["SAP"], clock=clock), seed=1)
-    deadline = time.monotonic() + 20
-    while not bus.events_of(EventType.THROTTLE) and time.monotonic() < deadline:
+def test_every_event_says_what_an_auditor_will_ask_for_and_is_recorded(
+    trader: Any, fake_clock: FakeClock, risk_bus: RecordingBus, risk_audit_log: MemoryAuditLog
+) -> None:
+    """The example is what others copy."""
+    for _ in range(200):
+        fake_clock.advance(0.02)
         trader.step()
-    (throttled,) = bus.events_of(EventType.THROTTLE)
-    assert throttled.data["orders_per_second"] > throttled.data["limit"]
+    assert EventType.KILL_SWITCH in {event.event_type for event in risk_bus.events}
+    for event in risk_bus.events:
+        assert_complete(event)
+        assert_recorded(risk_audit_log, event)
+
+
+def test_too_many_orders_are_throttled_once_and_released_once(
+    trader: Any, feed: FeedStalenessCalculator, fake_clock: FakeClock, risk_bus: RecordingBus, workload: ModuleType
+) -> None:
+    """The second rule: an order rate, counted over the last second."""
+    while not risk_bus.events_of(EventType.THROTTLE_RELEASED):
+        fake_clock.advance(0.02)
+        feed.on_tick("SAP", fake_clock())
+        trader.step()
+    throttled = assert_published(risk_bus, EventType.THROTTLE, limit=workload.ORDERS_PER_SECOND_LIMIT)
+    assert throttled.data["observed"] > throttled.data["limit"]
     assert throttled.metadata["rule_triggered"] == "order_rate_limit"
 
 
-def test_a_flash_crash_throttles_every_order(workload: ModuleType, bus: RecordingBus) -> None:
+def test_a_flash_crash_throttles_every_order(trader: Any, risk_bus: RecordingBus, workload: ModuleType) -> None:
     """The burst in which the demonstration kills the program: numbered, so that a missing order shows."""
-    workload.Trader(bus, FeedStalenessCalculator(500, symbols=["SAP"]), seed=1).flash_crash()
-    orders = [event.data["order"] for event in bus.events_of(EventType.THROTTLE)]
+    trader.flash_crash()
+    orders = [event.data["order"] for event in risk_bus.events_of(EventType.THROTTLE)]
     assert orders == list(range(workload.FLASH_CRASH_ORDERS))
-    assert len({event.data["flash_crash"] for event in bus.events}) == 1
+    assert len({event.data["flash_crash"] for event in risk_bus.events}) == 1
 
 
 @pytest.fixture

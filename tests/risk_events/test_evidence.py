@@ -23,6 +23,7 @@ COMPLETE = [
         approved_by="b.jones",
         reason="block trade, client instruction 81-7",
     ),
+    evidence.kill_switch_reset("FeedStalenessCalculator", WHOSE, rule_triggered="feed_staleness_limit"),
     evidence.re_enable("Console", WHOSE, actor="a.smith", reason="feed is back"),
     evidence.parameter_change(
         "Console", WHOSE, parameter="limit_ms", prior_value=500, new_value=0, actor="a.smith", approved_by="b.jones"
