@@ -143,13 +143,15 @@ def test_up_keeps_a_healthy_cluster(directory: ClusterDirectory) -> None:
     assert processes.find(directory.root) == first
 
 
-def test_without_root_it_says_so_in_one_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("module", ["tests.cluster.local", "examples.demo"])
+def test_without_root_it_says_so_in_one_sentence(module: str) -> None:
     """The sentence names both ways out; a traceback names none."""
     require_root()
     done = subprocess.run(
-        ["unshare", "--user", *COMMAND, "up", f"--dir={tmp_path}/cluster"],
+        ["unshare", "--user", sys.executable, "-m", module, "up"],
         check=False,
         cwd=REPOSITORY,
+        env={name: value for name, value in os.environ.items() if name != "KUBECONFIG"},
         capture_output=True,
         text=True,
     )
