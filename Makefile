@@ -62,8 +62,9 @@ test-unit: venv ## Tests that need nothing
 	@$(PYTEST) -m "not faults and not cluster"
 
 .PHONY: test-faults
-test-faults: deps venv ## Real filesystems that fill up and fail, kill -9 (root)
-	@$(PYTEST) -m faults
+test-faults: export FAULTS_KILLS ?= 10000
+test-faults: deps venv ## Real filesystems that fill up and fail, kill -9 (root; FAULTS_KILLS=10000)
+	@$(PYTEST) --verbose -m faults
 
 .PHONY: test-cluster
 test-cluster: $(if $(KUBECONFIG),,deps) venv ## A real Kubernetes (K8S=1.36 or 1.31, or the cluster of KUBECONFIG)

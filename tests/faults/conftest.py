@@ -1,11 +1,9 @@
-"""Real small file systems that a test may fill, freeze and break."""
+"""Volumes and logs on them, and how long a test may take."""
 
 import os
-import re
 import shutil
-import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,12 @@ from prometheus_client import CollectorRegistry
 from riskbus.events import EventPriority, EventType, RiskEvent
 from riskbus.runtime import AuditLog
 from riskbus.settings import AuditSettings
-
-_TOOLS = ("mkfs.ext4", "filefrag", "mount", "umount", "fallocate", "fsfreeze")
-_BLOCK = 4096
+from tests.faults.volumes import TOOLS, Volume, make_image, mount, sh
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test here, and skip it with the reason where it cannot run."""
-    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     reason = "needs root, to mount small file systems" if os.geteuid() else ""
     reason = reason or (f"needs {', '.join(missing)} (packages e2fsprogs and util-linux)" if missing else "")
     for item in items:
@@ -32,71 +28,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def sh(*command: object) -> None:
-    """Run a command; it must succeed."""
-    ended = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, f"{command}: {ended.stderr}"
-
-
-@dataclass(frozen=True)
-class Volume:
-    """A mounted ext4 in a file.
-
-    Attributes:
-        path: where it is mounted.
-        image: the file that holds it.
-    """
-
-    path: Path
-    image: Path
-
-    def remount(self) -> None:
-        """Unmount and mount again, so that only what is on the device is left."""
-        sh("umount", self.path)
-        sh("mount", "-o", "loop", self.image, self.path)
-
-    def fill(self) -> Path:
-        """Leave no byte free; returns the file to remove."""
-        return fill(self.path)
-
-    def fill_backing(self) -> Path:
-        """Leave no byte free where the image is, so that the device fails; returns the file to remove."""
-        return fill(self.image.parent)
-
-    def hollow_out(self, megabytes: int) -> None:
-        """Take away what backs the free space, while journal and metadata keep theirs."""
-        hog = self.path / "hog"
-        hog.write_bytes(bytes(megabytes << 20))
-        os.sync()
-        listing = subprocess.run(["filefrag", "-e", hog], capture_output=True, text=True, check=True).stdout
-        hog.unlink()
-        sh("umount", self.path)
-        for first, last in re.findall(r":\s+(\d+)\.\.\s*(\d+):\s+\d+:", listing):
-            start, end = int(first) * _BLOCK, (int(last) + 1) * _BLOCK
-            sh("fallocate", "--punch-hole", "--offset", start, "--length", end - start, self.image)
-        sh("mount", "-o", "loop,errors=remount-ro", self.image, self.path)
-
-    def break_down(self) -> None:
-        """Let the kernel find an error and refuse every further write, as it does on a broken device."""
-        device = self.path.stat().st_dev
-        name = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve().name
-        Path(f"/sys/fs/ext4/{name}/trigger_fs_error").write_text("broken by a test")
-
-
-def fill(directory: Path) -> Path:
-    """Write until nothing more fits; returns the file to remove."""
-    ballast = directory / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        for block in (1 << 20, 4096):
-            try:
-                while file.write(bytes(block)) == block:
-                    pass
-            except OSError:
-                pass
-    return ballast
-
-
 Make = Callable[..., Volume]
+
+
+def size(name: str, quick: int) -> int:
+    """Return how often a long test tries: `quick`, or what the environment variable of this name says."""
+    return int(os.environ.get(name, quick))
+
+
+@pytest.fixture
+def say(capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Show the progress of a long test at once."""
+
+    def show(line: str) -> None:
+        with capfd.disabled():
+            sys.stdout.write(f"\n  {line}")
+            sys.stdout.flush()
+
+    return show
 
 
 @pytest.fixture
@@ -105,14 +54,11 @@ def make_volume(tmp_path: Path) -> Iterator[Make]:
     mounted: list[Path] = []
 
     def make(megabytes: int, directory: Path = tmp_path, options: tuple[str, ...] = ()) -> Volume:
-        image, path = directory / "image", tmp_path / f"volume-{len(mounted)}"
-        with image.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, megabytes << 20)
-        sh("mkfs.ext4", "-q", "-F", "-b", _BLOCK, "-m", 0, "-E", "nodiscard", *options, image)
-        path.mkdir()
-        sh("mount", "-o", "loop,errors=remount-ro", image, path)
-        mounted.append(path)
-        return Volume(path, image)
+        volume = Volume(tmp_path / f"volume-{len(mounted)}", directory / f"image-{len(mounted)}")
+        make_image(volume.image, megabytes, *options)
+        mount(volume.image, volume.path)
+        mounted.append(volume.path)
+        return volume
 
     yield make
     for path in mounted:

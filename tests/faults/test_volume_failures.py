@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,34 +12,15 @@ import pytest
 
 from riskbus.events import RiskEvent
 from riskbus.format.findings import Severity
-from riskbus.format.names import SegmentName
 from riskbus.runtime import AuditLog
 from riskbus.status import State
 from riskbus.store.stream import list_segments
 from riskbus.store.verification import verify_tree
+from tests.faults import reading
 
 MakeVolume = Callable[..., Any]
 Open = Callable[..., AuditLog]
 Event = Callable[..., RiskEvent]
-
-
-def _numbers(directory: Path) -> list[int]:
-    """Return the numbers of the events as a reader finds them: later segments replace what they repeat."""
-    segments = list_segments(directory)
-    found: list[int] = []
-    for name, successor in zip(segments, [*segments[1:], None], strict=True):
-        found += _numbers_of(directory / str(name), successor)
-    return found
-
-
-def _numbers_of(segment: Path, successor: SegmentName | None) -> Iterator[int]:
-    lines = segment.read_bytes().split(b"\n")[:-1]
-    for line in lines:
-        record = json.loads(line)
-        if successor is not None and record["seq"] >= successor.first_seq:
-            return
-        if not record["event_type"].startswith("AUDIT_"):
-            yield record["data"]["number"]
 
 
 def test_a_full_volume_loses_nothing(make_volume: MakeVolume, open_log: Open, make_event: Event) -> None:
@@ -58,7 +39,7 @@ def test_a_full_volume_loses_nothing(make_volume: MakeVolume, open_log: Open, ma
     ballast.unlink()
     assert receipts[-1].wait_durable(30)
     assert log.close() == ()
-    assert _numbers(directory) == list(range(400))
+    assert reading.numbers(directory) == list(range(400))
     assert verify_tree(directory, [], lambda _: None).worst is None
 
 
@@ -83,7 +64,7 @@ def test_out_of_inodes_loses_nothing(make_volume: MakeVolume, open_log: Open, ma
     shutil.rmtree(hoard)
     assert receipts[-1].wait_durable(30)
     assert log.close() == ()
-    assert _numbers(directory) == list(range(400))
+    assert reading.numbers(directory) == list(range(400))
 
 
 def test_a_failed_sync_is_never_tried_again_on_the_same_file(
@@ -112,7 +93,7 @@ def test_a_failed_sync_is_never_tried_again_on_the_same_file(
         assert receipts[-1].wait_durable(30)
         assert log.close() == ()
         volume.remount()
-        assert _numbers(directory) == list(range(200))
+        assert reading.numbers(directory) == list(range(200))
     finally:
         subprocess.run(["umount", "-l", backing], check=True)
 
@@ -131,7 +112,7 @@ def test_a_frozen_volume_does_not_block_publishing(make_volume: MakeVolume, open
         subprocess.run(["fsfreeze", "-u", volume.path], check=True)
     assert receipts[-1].wait_durable(20)
     assert log.close() == ()
-    assert _numbers(volume.path) == list(range(1000))
+    assert reading.numbers(volume.path) == list(range(1000))
 
 
 def test_a_volume_that_becomes_read_only_loses_nothing_that_was_accepted(
@@ -149,7 +130,7 @@ def test_a_volume_that_becomes_read_only_loses_nothing_that_was_accepted(
     assert [record["data"]["number"] for record in left if not record["event_type"].startswith("AUDIT_")] == [
         *range(1, 10)
     ]
-    assert _numbers(directory)[:1] == [0]
+    assert reading.numbers(directory)[:1] == [0]
 
 
 @pytest.mark.parametrize("durability", ["os", "group", "sync"])
@@ -171,7 +152,7 @@ assert log.close(30) == ()
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120, stdout=subprocess.DEVNULL)
     assert len(list_segments(tmp_path)) > 2
-    assert _numbers(tmp_path) == list(range(2000))
+    assert reading.numbers(tmp_path) == list(range(2000))
     assert verify_tree(tmp_path, [], lambda _: None).worst is None
 
 
@@ -193,7 +174,7 @@ def test_events_beyond_what_memory_holds_are_declared_lost(
     assert log.status().lost_events == refused
     assert receipts[taken[-1] - 1].wait_durable(60)
     assert log.close(30) == ()
-    assert _numbers(volume.path) == [0, *taken]
+    assert reading.numbers(volume.path) == [0, *taken]
     report = verify_tree(volume.path, [], lambda _: None)
     assert report.worst is Severity.DECLARED_GAP
     assert report.streams[0].incarnations[0].gap_events == refused
