@@ -70,6 +70,10 @@ test-faults: deps venv ## Real filesystems that fill up and fail, kill -9 (root;
 test-cluster: $(if $(KUBECONFIG),,deps) venv ## A real Kubernetes (K8S=1.36 or 1.31, or the cluster of KUBECONFIG)
 	@$(PYTEST) -m cluster
 
+.PHONY: test-pythons
+test-pythons: deps venv ## The same on Python 3.13, 3.14 and a free-threaded one, each in a root of its own (root; minutes)
+	@tests/pythons/run
+
 .PHONY: lint
 lint: venv ## Format, style, types and layers
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }

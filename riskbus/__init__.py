@@ -3,6 +3,7 @@
 What may live here: the public names. `riskbus.sensors` has calculators that find risks.
 """
 
+from riskbus import interpreter  # noqa: F401 -- first of all: it refuses interpreters that are not safe
 from riskbus.bus import BusStatistics, RiskEventBus, Subscription, Unfinished
 from riskbus.bus_settings import BusSettings
 from riskbus.clock import ClockStatus
