@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from riskbus.cli import doctor, tail, verify
+from riskbus.cli import doctor, ingest, tail, verify
 from riskbus.errors import RiskBusError
 
 EXIT_USAGE = 64  # EX_USAGE of sysexits.h
@@ -17,7 +17,7 @@ EXIT_IO = 74  # EX_IOERR
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 EXIT_PIPE = 141  # 128 + SIGPIPE, the same
 
-COMMANDS = {"doctor": doctor, "verify": verify, "tail": tail}
+COMMANDS = {"doctor": doctor, "verify": verify, "tail": tail, "ingest": ingest}
 
 
 class _Parser(ArgumentParser):
@@ -36,6 +36,7 @@ def make_parser() -> ArgumentParser:
         "  riskbus tail -f                                 what happens now?\n"
         "  riskbus verify /var/log/intraday-jules          is the log complete and unaltered?\n"
         "  riskbus verify /audit --anchor pod-output.txt   and is it what the pod said at the time?\n"
+        "  riskbus ingest /audit pod-output.txt            put back what went to standard output in an emergency\n"
         "\n"
         "`riskbus COMMAND --help` says more about each, with examples. Each has --json for machines.\n"
         "\n"
@@ -59,11 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; `arguments` are those of the process where none are given."""
     _open_what_is_closed()
     try:
-        options = make_parser().parse_args(arguments)
-        code = int(options.run(options))
+        code = _run(arguments)
         sys.stdout.flush()
-    except RiskBusError as error:
-        return _say(EXIT_USAGE, str(error))
     except BrokenPipeError:
         _discard_output()
         return EXIT_PIPE
@@ -71,8 +69,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(EXIT_INTERRUPTED, "interrupted")
     except OSError as error:
         _discard_output()
-        return _say(EXIT_IO, f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        return _say(EXIT_IO, f"the result cannot be written: {error.strerror}")
     return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        options = make_parser().parse_args(arguments)
+        return int(options.run(options))
+    except RiskBusError as error:
+        return _say(EXIT_USAGE, str(error))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return _say(EXIT_IO, f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
 
 
 def _open_what_is_closed() -> None:

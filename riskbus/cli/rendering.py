@@ -24,8 +24,8 @@ class Renderer:
     def render(self, entry: Entry) -> str:
         """Return the line of a record, without a line feed; whatever it holds cannot steer the terminal."""
         fields = entry.fields
-        priority = _plain(fields["priority"])
-        columns = [_plain(fields["ts"]), f"{priority:<8}", self._column(fields, "event_type")]
+        priority = plain(fields["priority"])
+        columns = [plain(fields["ts"]), f"{priority:<8}", self._column(fields, "event_type")]
         circumstances = _pairs(fields["metadata"])
         columns += [self._column(fields, "source"), _pairs(fields["data"]), circumstances and f"[{circumstances}]"]
         line = "  ".join(column for column in columns if column).rstrip()
@@ -33,7 +33,7 @@ class Renderer:
         return f"{colour}{line}{_RESET}" if colour else line
 
     def _column(self, fields: dict[str, Any], name: str) -> str:
-        text = _plain(fields[name])
+        text = plain(fields[name])
         self._widths[name] = max(self._widths[name], min(len(text), 40))
         return f"{text:<{self._widths[name]}}"
 
@@ -45,20 +45,21 @@ def colour_wanted() -> bool:
 
 def _pairs(payload: object) -> str:
     if isinstance(payload, dict):
-        return " ".join(f"{_plain(name)}={_value(value)}" for name, value in payload.items())
+        return " ".join(f"{plain(name)}={_value(value)}" for name, value in payload.items())
     return "" if payload is None else _value(payload)
 
 
 def _value(value: object) -> str:
     if isinstance(value, str):
-        text = _plain(value)
+        text = plain(value)
         text = text if text and not set(text) & set(' ="') else f'"{text}"'
     else:
-        text = _plain(orjson.dumps(value).decode())
+        text = plain(orjson.dumps(value).decode())
     return text if len(text) <= _VALUE_LIMIT else f"{text[: _VALUE_LIMIT - 1]}…"
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """Return a value as text in which nothing can steer a terminal or begin a line."""
     text = str(value)
     return text if text.isprintable() else "".join(map(_printable, text))
 

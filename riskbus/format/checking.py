@@ -13,7 +13,8 @@ from riskbus.format.names import SegmentName
 from riskbus.format.record import FORMAT_VERSION, decode, from_line, leaf_hash
 from riskbus.format.seals import Seals
 
-_SEAL_PATIENCE_NS = 60 * 10**9  # a healthy writer seals within a second; a minute allows for a volume that hung
+SEAL_PATIENCE_NS = 60 * 10**9
+"""A healthy writer seals within a second; a minute allows for a volume that hung."""
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ class IncarnationChecker:
         summary = self.summary
         self._seals.finish(self._next)
         summary.sealed, summary.anchored = self._seals.sealed, self._seals.anchored
-        late = self._now_ns - self._sealed_ns > _SEAL_PATIENCE_NS
+        late = self._now_ns - self._sealed_ns > SEAL_PATIENCE_NS
         if summary.unsealed and (late or summary.closed or (not summary.sealed and self._next > 1)):
             message = f"{summary.unsealed} records carry no seal although the writer had time to seal them"
             self._report("unsealed", Dimension.AUTHENTICITY, Severity.UNDECIDED, message, self._next - 1)

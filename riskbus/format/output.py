@@ -9,6 +9,7 @@ from base64 import b64encode
 import orjson
 
 from riskbus.format.checkpoint import Checkpoint
+from riskbus.format.record import leaf_hash
 
 EMERGENCY = b"AUDIT_EMERGENCY "
 ANCHOR = b"AUDIT_CHECKPOINT "
@@ -22,11 +23,9 @@ def emergency_lines(incarnation: str, seq: int, record: bytes) -> list[bytes]:
     if len(line) <= MAX_LINE_BYTES:
         return [line]
     chunks = [record[start : start + _CHUNK] for start in range(0, len(record), _CHUNK)]
+    whole = {"hash": b64encode(leaf_hash(record)).decode(), "parts": len(chunks)}
     return [
-        EMERGENCY
-        + _emergency(
-            incarnation, seq, {"part": number, "parts": len(chunks), "record_base64": b64encode(chunk).decode()}
-        )
+        EMERGENCY + _emergency(incarnation, seq, {**whole, "part": number, "record_base64": b64encode(chunk).decode()})
         for number, chunk in enumerate(chunks, 1)
     ]
 

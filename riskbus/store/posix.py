@@ -8,6 +8,8 @@ The contract:
   kernel reports the loss of dirty pages once, and the next fsync succeeds although they are gone.
 - `point_symlink` replaces the link at once or not at all; readers never see it missing. It is a convenience for people
   and not forced to disk.
+- A segment that is written as a whole is built under a hidden name, and `reveal` lets it appear complete and durable;
+  a crash before that leaves the hidden file at most.
 - A lock says that the process that writes a segment is alive. It ends with the process, however that ends.
 """
 
@@ -39,6 +41,20 @@ def create_segment(path: Path) -> int:
     return descriptor
 
 
+def create_hidden(path: Path) -> int:
+    """Create a file that no reader takes for a segment, replacing one of the same name, and return its descriptor."""
+    with suppress(FileNotFoundError):
+        path.unlink()
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
+
+
+def reveal(hidden: Path, path: Path) -> None:
+    """Give a synced hidden file its name, durably; raises FileExistsError if the name is taken."""
+    os.link(hidden, path, follow_symlinks=False)
+    hidden.unlink()
+    sync_directory(path.parent)
+
+
 def write_all(descriptor: int, data: bytes) -> None:
     """Append all of the data; the kernel may take it in pieces."""
     view = memoryview(data)
@@ -64,6 +80,19 @@ def sync_file(path: Path) -> bool:
     finally:
         close(descriptor)
     return True
+
+
+def forget_cached(path: Path) -> None:
+    """Let the next read of a file come from the device.
+
+    After a failed sync the page cache still shows what the device never got; what is to be relied on is read anew.
+    Call `sync_file` first: what is not yet written stays cached.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        close(descriptor)
 
 
 def sync_directory(directory: Path) -> None:
@@ -112,6 +141,22 @@ def is_locked(path: Path) -> bool:
     finally:
         close(descriptor)
     return False
+
+
+def lock(path: Path) -> int:
+    """Lock a file for this process, making it if need be, and return its descriptor; closing it ends the lock.
+
+    Raises:
+        BlockingIOError: another process has it.
+        OSError: the kernel refused.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        close(descriptor)
+        raise
+    return descriptor
 
 
 def probe(directory: Path, size: int) -> None:

@@ -1,0 +1,94 @@
+"""Taking stock of a log for emergency copies: which of them are there, and how each incarnation stands."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import groupby, pairwise
+from pathlib import Path
+
+from riskbus.errors import FormatError
+from riskbus.format.emergency import Emergency
+from riskbus.format.names import SegmentName
+from riskbus.format.placement import Inventory, Standing, body_digest
+from riskbus.format.record import decode, from_line
+from riskbus.store import posix
+from riskbus.store.reading import open_segment
+from riskbus.store.stream import list_segments
+
+_SEQ = re.compile(rb'\{"seq":(\d{1,18}),')
+_CONTROL = b'"event_type":"AUDIT_'
+
+
+def take_stock(
+    log: Path, copies: Iterable[Emergency], numbers: Iterable[tuple[str, int]], taken_care_of: Callable[[str], bool]
+) -> Inventory:
+    """Read a log from the device and say what concerns these copies.
+
+    Args:
+        log: its path; the segments are beside it.
+        copies: what is asked about.
+        numbers: incarnations and numbers that are asked about besides.
+        taken_care_of: says of an incarnation whether another process will still write its records.
+
+    Raises:
+        OSError: the log cannot be read, or what it holds cannot be made durable.
+    """
+    inventory = Inventory()
+    directory = log.parent
+    wanted = {*numbers, *((copy.incarnation, copy.seq) for copy in copies)}
+    bodies = {body_digest(copy.record) for copy in copies}
+    names = [name for name in list_segments(directory) if name.stem == log.stem]
+    for incarnation, group in groupby(names, key=lambda name: name.incarnation):
+        segments = list(group)
+        standing = Standing(segments=segments[-1].n + 1, next_seq=segments[-1].first_seq)
+        standing.busy = posix.is_locked(directory / str(segments[-1])) or taken_care_of(incarnation)
+        if not standing.busy:
+            _read_from_device(directory / str(segments[-1]))
+        for seq, record in _records(directory, segments):
+            standing.next_seq = max(standing.next_seq, seq + 1)
+            digest = body_digest(record)
+            if digest in bodies:
+                inventory.bodies.add(digest)
+            if (incarnation, seq) in wanted:
+                inventory.held[incarnation, seq] = record
+            if _CONTROL in record:
+                _note(standing, record)
+        inventory.standings[incarnation] = standing
+    return inventory
+
+
+def _read_from_device(path: Path) -> None:
+    with suppress(FileNotFoundError):  # it is compressed, so it was complete
+        posix.forget_cached(path)
+        if not posix.sync_file(path):
+            raise OSError(f"{path} cannot be made durable; replace the volume, or ingest into a copy of the directory")
+        posix.forget_cached(path)
+
+
+def _records(directory: Path, segments: list[SegmentName]) -> Iterator[tuple[int, bytes]]:
+    """Yield number and bytes of each record that counts, in order."""
+    for name, after in pairwise([*segments, None]):
+        if name is None:
+            continue
+        with open_segment(directory / str(name)) as file:
+            for line in file:
+                begun = _SEQ.match(line)
+                seq = int(begun[1]) if begun else -1
+                if not begun or (after is not None and seq >= after.first_seq) or not line.endswith(b"\n"):
+                    continue
+                with suppress(FormatError):
+                    yield seq, from_line(line)[0]
+
+
+def _note(standing: Standing, record: bytes) -> None:
+    try:
+        fields = decode(record)
+    except FormatError:
+        return
+    kind, data = fields["event_type"], fields["data"]
+    if kind == "AUDIT_OPEN" and isinstance(data, dict):
+        standing.stream = str(data.get("stream", ""))
+    elif kind == "AUDIT_CLOSE":
+        standing.closed = True
+    elif kind == "AUDIT_CHECKPOINT":
+        standing.sealed_ns = fields["timestamp_ns"] if type(fields["timestamp_ns"]) is int else 0
