@@ -56,8 +56,9 @@ def _document(checkup: Checkup) -> dict[str, Any]:
 
 
 def _text(checkup: Checkup) -> Iterator[str]:
+    names = max(12, *(len(check.name) for check in checkup.checks))
     for check in checkup.checks:
-        yield f"{check.result:<5} {check.name:<12} {check.message}"
+        yield f"{check.result:<5} {check.name:<{names}} {check.message}"
     if checkup.settings:
         yield "\nSettings:"
     width = max((len(setting.variable) for setting in checkup.settings), default=0)

@@ -61,6 +61,8 @@ def add_to(commands: "_SubParsersAction[Any]") -> None:
     )
     parser.add_argument("path", metavar="PATH", type=Path, help="the directory of a log, or the path of a log in it")
     parser.add_argument("files", metavar="FILE", nargs="*", default=["-"], help="output; - or none is standard input")
+    second = "where the log goes on while its volume refuses; RISK_AUDIT_SECOND_DIR where it is not given"
+    parser.add_argument("--second-dir", metavar="DIR", help=second)
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and write nothing")
     parser.add_argument(
         "--unknown", action="store_true", help="take records of incarnations that this log does not know"
@@ -76,7 +78,7 @@ def run(options: Namespace) -> int:
         RiskBusError: there is no such log, or another process is at it.
         OSError: something cannot be read or written.
     """
-    settings = AuditSettings.from_environment(path=_log_path(options.path))
+    settings = AuditSettings.from_environment(path=_log_path(options.path), second_dir=options.second_dir)
     collector = Collector()
     for file in options.files:
         _collect(collector, file)

@@ -49,11 +49,11 @@ def add_to(commands: "_SubParsersAction[Any]") -> None:
         formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "path",
+        "paths",
         metavar="PATH",
         type=Path,
-        nargs="?",
-        help="a directory, or the path of a log in it; RISK_AUDIT_LOG_PATH where it is not given",
+        nargs="*",
+        help="directories, or paths of logs in them; RISK_AUDIT_LOG_PATH and RISK_AUDIT_SECOND_DIR where none is given",
     )
     parser.add_argument("-n", "--lines", metavar="N", type=_count, default=10, help="how many of the past, or all (10)")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what comes")
@@ -82,11 +82,11 @@ def run(options: Namespace) -> int:
         SettingsError: there is no such directory.
         OSError: the log cannot be read.
     """
-    directory, stem = _where(options.path)
-    if not options.follow and not directory.is_dir():
-        raise SettingsError(
-            f"{directory} is not a directory; give the directory of the audit log's segments, or --follow"
-        )
+    places = _places(options.paths)
+    absent = [str(directory) for directory, _ in places if not directory.is_dir()]
+    if absent and not options.follow and (options.paths or len(absent) == len(places)):
+        remedy = "give the directory of the audit log's segments, or --follow to wait for it"
+        raise SettingsError(f"{', '.join(absent)} is not a directory; {remedy}")
     selection = Selection(
         types=options.type,
         priorities=options.priority,
@@ -97,24 +97,25 @@ def run(options: Namespace) -> int:
         control=options.control,
     )
     show = _writer_of_lines() if options.json else _writer_for_people()
-    follower = Follower(directory, stem, _notice)
+    follower = Follower(places, _notice)
     history = History(follower.skip(), selection, _notice)
     show(history.all() if options.lines is None else history.last(options.lines))
-    if options.follow and not directory.is_dir():
-        _notice(f"{directory} does not exist yet; waiting for it")
+    if options.follow and absent:
+        _notice(f"{', '.join(absent)} does not exist yet; waiting for it")
     while options.follow:
         _wait()
         show(entry for entry in follower.poll() if selection.wants(entry))
     return 0
 
 
-def _where(path: Path | None) -> tuple[Path, str | None]:
-    """Return the directory, and the stem of the one log that is wanted, None for every log there."""
-    if path is None:
-        path = AuditSettings.from_environment().path
-    elif path.suffix != ".jsonl" or path.is_dir():
-        return path, None
-    return path.parent, path.stem
+def _places(paths: list[Path]) -> list[tuple[Path, str | None]]:
+    """Return the directories, each with the stem of the one log that is wanted there, None for every log."""
+    if paths:
+        logs = [path.suffix == ".jsonl" and not path.is_dir() for path in paths]
+        return [(path.parent, path.stem) if log else (path, None) for path, log in zip(paths, logs, strict=True)]
+    settings = AuditSettings.from_environment()
+    directories = [settings.path.parent, *([settings.second_dir] if settings.second_dir else [])]
+    return [(directory, settings.path.stem) for directory in directories]
 
 
 def _writer_of_lines() -> Show:

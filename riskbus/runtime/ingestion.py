@@ -26,7 +26,7 @@ from riskbus.mount import validate_mount
 from riskbus.runtime import control
 from riskbus.settings import AuditSettings
 from riskbus.store import posix
-from riskbus.store.inventory import take_stock
+from riskbus.store.inventory import find_segments, take_stock
 from riskbus.store.stream import find_previous
 
 _LOCK = ".riskbus-ingest.lock"
@@ -111,7 +111,9 @@ def _survey(settings: AuditSettings, request: Request) -> tuple[Ingested, Invent
         return (settings.staging_dir / f"riskbus-{incarnation}.ring").exists()
 
     numbers = [(item.incarnation, item.seq) for item in request.unreadable]
-    inventory = take_stock(settings.path, request.copies, numbers, has_ring)
+    directories = [settings.path.parent, *([settings.second_dir] if settings.second_dir else [])]
+    segments = find_segments(directories, settings.path.stem)
+    inventory = take_stock(segments, request.copies, numbers, has_ring)
     unreadable = [item for item in request.unreadable if (item.incarnation, item.seq) not in inventory.held]
     return Ingested(make_plan(request.copies, inventory, unknown=request.unknown), unreadable), inventory
 

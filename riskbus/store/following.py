@@ -5,7 +5,7 @@ compressed, pruned or replaced meanwhile, or whether the directory is there at a
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -22,14 +22,13 @@ class Follower:
     """Reads a directory's segments from wherever it was before. Belongs to one thread.
 
     Args:
-        directory: of the segments; need not exist yet.
-        stem: of the wanted segments, None for all.
+        places: directories of the segments, which need not exist yet, each with the stem of those that are wanted
+            there, None for all; a log has two if there is a second directory.
         notice: told what is not as it should be.
     """
 
-    def __init__(self, directory: Path, stem: str | None, notice: Notice) -> None:
-        self._directory = directory
-        self._stem = stem
+    def __init__(self, places: list[tuple[Path, str | None]], notice: Notice) -> None:
+        self._places = places
         self._notice = notice
         self._positions: dict[SegmentName, int] = {}
         self._done: set[SegmentName] = set()
@@ -38,8 +37,9 @@ class Follower:
     def skip(self) -> list[Extent]:
         """Go to the end of what is there now, and return that; raises OSError if it cannot be read."""
         extents = []
-        for name, after in _with_successors(self._names()):
-            path = self._directory / str(name)
+        found = self._find()
+        for name, after in _with_successors(found):
+            path = found[name]
             end, seq = _whole_lines(path)
             self._positions[name] = end or 0
             if end is None or after is not None:
@@ -50,26 +50,26 @@ class Follower:
 
     def poll(self) -> Iterator[Entry]:
         """Yield the records that came since the last look; raises OSError if a segment cannot be read."""
-        names = self._names()
-        for name in [name for name in self._positions if name not in names]:
+        found = self._find()
+        for name in [name for name in self._positions if name not in found]:
             del self._positions[name]
             if name not in self._done:
                 self._notice(f"{name} is not there any more; run riskbus verify on the directory")
-        for name, after in _with_successors(names):
+        for name, after in _with_successors(found):
             if name not in self._done:
-                yield from self._advance(name)
+                yield from self._advance(name, found[name])
             if after is not None:
                 self._done.add(name)
 
-    def _names(self) -> list[SegmentName]:
-        try:
-            names = list_segments(self._directory)
-        except FileNotFoundError:
-            return []
-        return [name for name in names if self._stem in {None, name.stem}]
+    def _find(self) -> dict[SegmentName, Path]:
+        found = {}
+        for directory, stem in self._places:
+            with suppress(FileNotFoundError):
+                names = [name for name in list_segments(directory) if stem in {None, name.stem}]
+                found.update({name: directory / str(name) for name in names})
+        return found
 
-    def _advance(self, name: SegmentName) -> Iterator[Entry]:
-        path = self._directory / str(name)
+    def _advance(self, name: SegmentName, path: Path) -> Iterator[Entry]:
         position = self._positions.setdefault(name, 0)
         with suppress(FileNotFoundError), open_segment(path) as file:  # pruned meanwhile: the next look says so
             if not file.seekable():
@@ -98,8 +98,9 @@ class Follower:
             yield entry
 
 
-def _with_successors(names: list[SegmentName]) -> list[tuple[SegmentName, SegmentName | None]]:
-    """Return each name with the next segment of its incarnation, None if it is the last."""
+def _with_successors(found: Iterable[SegmentName]) -> list[tuple[SegmentName, SegmentName | None]]:
+    """Return the names in order, each with the next segment of its incarnation, None if it is the last."""
+    names = sorted(found)
     following = {a: b for a, b in pairwise(names) if (a.stem, a.incarnation) == (b.stem, b.incarnation)}
     return [(name, following.get(name)) for name in names]
 

@@ -1,9 +1,9 @@
 """Taking stock of a log for emergency copies: which of them are there, and how each incarnation stands."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import groupby, pairwise
+from itertools import groupby
 from pathlib import Path
 
 from riskbus.errors import FormatError
@@ -20,12 +20,15 @@ _CONTROL = b'"event_type":"AUDIT_'
 
 
 def take_stock(
-    log: Path, copies: Iterable[Emergency], numbers: Iterable[tuple[str, int]], taken_care_of: Callable[[str], bool]
+    segments: Mapping[SegmentName, Path],
+    copies: Iterable[Emergency],
+    numbers: Iterable[tuple[str, int]],
+    taken_care_of: Callable[[str], bool],
 ) -> Inventory:
     """Read a log from the device and say what concerns these copies.
 
     Args:
-        log: its path; the segments are beside it.
+        segments: of the log, with their paths; in whichever directories, compressed or not.
         copies: what is asked about.
         numbers: incarnations and numbers that are asked about besides.
         taken_care_of: says of an incarnation whether another process will still write its records.
@@ -34,17 +37,17 @@ def take_stock(
         OSError: the log cannot be read, or what it holds cannot be made durable.
     """
     inventory = Inventory()
-    directory = log.parent
+    inventory = Inventory()
     wanted = {*numbers, *((copy.incarnation, copy.seq) for copy in copies)}
     bodies = {body_digest(copy.record) for copy in copies}
-    names = [name for name in list_segments(directory) if name.stem == log.stem]
-    for incarnation, group in groupby(names, key=lambda name: name.incarnation):
-        segments = list(group)
-        standing = Standing(segments=segments[-1].n + 1, next_seq=segments[-1].first_seq)
-        standing.busy = posix.is_locked(directory / str(segments[-1])) or taken_care_of(incarnation)
+    for incarnation, group in groupby(sorted(segments), key=lambda name: name.incarnation):
+        names = list(group)
+        newest = segments[names[-1]]
+        standing = Standing(segments=names[-1].n + 1, next_seq=names[-1].first_seq)
+        standing.busy = posix.is_locked(newest) or taken_care_of(incarnation)
         if not standing.busy:
-            _read_from_device(directory / str(segments[-1]))
-        for seq, record in _records(directory, segments):
+            _read_from_device(newest)
+        for seq, record in _records([(name, segments[name]) for name in names]):
             standing.next_seq = max(standing.next_seq, seq + 1)
             digest = body_digest(record)
             if digest in bodies:
@@ -57,6 +60,15 @@ def take_stock(
     return inventory
 
 
+def find_segments(directories: Iterable[Path], stem: str) -> dict[SegmentName, Path]:
+    """Return the segments of one log in several directories, with their paths; one that is not there holds none."""
+    found = {}
+    for directory in directories:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found.update({name: directory / str(name) for name in list_segments(directory) if name.stem == stem})
+    return found
+
+
 def _read_from_device(path: Path) -> None:
     with suppress(FileNotFoundError):  # it is compressed, so it was complete
         posix.forget_cached(path)
@@ -65,16 +77,15 @@ def _read_from_device(path: Path) -> None:
         posix.forget_cached(path)
 
 
-def _records(directory: Path, segments: list[SegmentName]) -> Iterator[tuple[int, bytes]]:
+def _records(segments: list[tuple[SegmentName, Path]]) -> Iterator[tuple[int, bytes]]:
     """Yield number and bytes of each record that counts, in order."""
-    for name, after in pairwise([*segments, None]):
-        if name is None:
-            continue
-        with open_segment(directory / str(name)) as file:
+    limits = [*(name.first_seq for name, _ in segments[1:]), None]
+    for (_, path), limit in zip(segments, limits, strict=True):
+        with open_segment(path) as file:
             for line in file:
                 begun = _SEQ.match(line)
                 seq = int(begun[1]) if begun else -1
-                if not begun or (after is not None and seq >= after.first_seq) or not line.endswith(b"\n"):
+                if not begun or (limit is not None and seq >= limit) or not line.endswith(b"\n"):
                     continue
                 with suppress(FormatError):
                     yield seq, from_line(line)[0]

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -32,7 +34,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def lines(ended: subprocess.CompletedProcess[str]) -> dict[str, str]:
     """Return the answers by name; of several with one name, the last."""
-    found = [line.split(maxsplit=2) for line in ended.stdout.splitlines() if line.startswith(("OK", "WARN", "FAIL"))]
+    found = re.findall(r"^(OK|WARN|FAIL) +([a-z]+(?: [a-z]+)?) +(.+)$", ended.stdout, re.MULTILINE)
     return {name: f"{result} {message}" for result, name, message in found}
 
 
@@ -92,25 +94,42 @@ def test_every_setting_is_shown_with_its_value_and_source(riskbus: Riskbus) -> N
     assert settings["RISK_AUDIT_ROTATION_MAX_SIZE"]["source"] == "default"
 
 
-def test_a_directory_that_this_user_may_not_write_to_is_found(riskbus: Riskbus, tmp_path: Path) -> None:
+@pytest.fixture
+def readable() -> Iterator[Path]:
+    """A directory that everyone may read; pytest's own are closed to others."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_a_directory_that_this_user_may_not_write_to_is_found(riskbus: Riskbus, readable: Path) -> None:
     """By trying, as the user who will run."""
-    for directory in (tmp_path, *tmp_path.parents[:3]):
-        directory.chmod(directory.stat().st_mode | 0o055)
-    ended = riskbus("doctor", "--path", tmp_path / "risk_audit.jsonl", uid=65534)
+    ended = riskbus("doctor", "--path", readable / "risk_audit.jsonl", uid=65534)
     assert ended.returncode == 1
     assert "cannot be written, synced and removed as uid 65534" in lines(ended)["permission"]
     assert "fsGroup" in lines(ended)["permission"]
 
 
-def test_a_directory_that_this_user_may_not_even_reach_is_found(riskbus: Riskbus, tmp_path: Path) -> None:
+def test_a_directory_that_this_user_may_not_even_reach_is_found(riskbus: Riskbus, readable: Path) -> None:
     """The same, one directory further up."""
-    (tmp_path / "closed").mkdir(mode=0o700)
-    for directory in (tmp_path, *tmp_path.parents[:3]):
-        directory.chmod(directory.stat().st_mode | 0o055)
-    ended = riskbus("doctor", "--path", tmp_path / "closed" / "audit" / "risk_audit.jsonl", uid=65534)
+    (readable / "closed").mkdir(mode=0o700)
+    ended = riskbus("doctor", "--path", readable / "closed" / "audit" / "risk_audit.jsonl", uid=65534)
     assert ended.returncode == 1
     assert ended.stderr == ""
     assert lines(ended)["permission"].startswith("FAIL")
+
+
+def test_a_second_directory_is_examined_too(riskbus: Riskbus, tmp_path: Path) -> None:
+    """It has to be ready on the day that the first one fails, and to lie elsewhere."""
+    environment = {"RISK_AUDIT_SECOND_DIR": str(tmp_path / "second")}
+    answers = lines(riskbus("doctor", "--path", tmp_path / "first" / "risk_audit.jsonl", environment=environment))
+    assert answers["second directory"].startswith(f"WARN {tmp_path}/second does not exist yet")
+    assert answers["second permission"].startswith("OK")
+    assert "on the log's own volume" in answers["second volume"]
+    elsewhere = {"RISK_AUDIT_SECOND_DIR": "/dev/shm"}  # noqa: S108 -- another file system
+    answers = lines(riskbus("doctor", "--path", tmp_path / "first" / "risk_audit.jsonl", environment=elsewhere))
+    assert answers["second mount"].startswith("FAIL Invalid/EphemeralTmpfs")
+    assert "second volume" not in answers
 
 
 def test_a_file_in_place_of_the_directory_is_found(riskbus: Riskbus, tmp_path: Path) -> None:

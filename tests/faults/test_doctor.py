@@ -1,11 +1,13 @@
 """`riskbus doctor` on real volumes that are fine, full, out of inodes, read-only."""
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -25,17 +27,20 @@ sys.exit(main(sys.argv[2:]))
 
 
 @pytest.fixture
-def own_volume(make_volume: MakeVolume, tmp_path: Path) -> MakeVolume:
-    """Make and mount an ext4 that this user owns and can reach."""
+def own_volume(make_volume: MakeVolume) -> Iterator[MakeVolume]:
+    """Make an ext4 that this user owns, and mount it where this user can reach it: pytest's directories are root's."""
+    with TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o755)
 
-    def make(megabytes: int, **options: Any) -> Any:
-        volume = make_volume(megabytes, **options)
-        for directory in (tmp_path, *tmp_path.parents[:3]):
-            directory.chmod(directory.stat().st_mode | 0o055)
-        os.chown(volume.path, USER, USER)
-        return volume
+        def make(megabytes: int, **options: Any) -> Any:
+            volume = make_volume(megabytes, **options)
+            os.chown(volume.path, USER, USER)
+            subprocess.run(["mount", "--bind", volume.path, place], check=True)
+            return dataclasses.replace(volume, path=place)
 
-    return make
+        yield make
+        subprocess.run(["umount", "-l", place], check=True)
 
 
 def examine(directory: Path, *, prefix: tuple[str, ...] = ()) -> tuple[int, dict[str, str]]:

@@ -95,15 +95,9 @@ def start(tmp_path: Path, shared_memory: Path) -> Callable[[Path], Workload]:
     return lambda directory: Workload(directory, tmp_path / "output", shared_memory)
 
 
-@pytest.fixture(autouse=True)
-def staging_dir(shared_memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command looks for rings there."""
-    monkeypatch.setenv("RISK_AUDIT_STAGING_DIR", str(shared_memory))
-
-
 def _numbers(directory: Path) -> list[int]:
     """Return the numbers of all events, each as often as it counts."""
-    extents = Follower(directory, None, pytest.fail).skip()
+    extents = Follower([(directory, None)], pytest.fail).skip()
     notices: list[str] = []
     events = list(History(extents, Selection(), notices.append).all())
     return [event.fields["data"]["number"] for event in events]

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any
 
@@ -50,7 +49,7 @@ class Log:
 
     def numbers(self) -> list[int]:
         """Return the numbers of the events in the directory, sorted, each as often as it counts."""
-        extents = Follower(self.directory, None, pytest.fail).skip()
+        extents = Follower([(self.directory, None)], pytest.fail).skip()
         events = History(extents, Selection(), pytest.fail).all()
         return sorted(event.fields["data"]["number"] for event in events)
 
@@ -58,14 +57,6 @@ class Log:
         """Return name, content and time of every file."""
         files = [file for file in self.directory.iterdir() if file.exists()]  # the link may lead nowhere
         return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
-
-
-@pytest.fixture
-def shared_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A directory on a memory file system, empty and removed at the end, which the command knows."""
-    with TemporaryDirectory(dir="/dev/shm") as directory:
-        monkeypatch.setenv("RISK_AUDIT_STAGING_DIR", directory)
-        yield Path(directory)
 
 
 def make_event(number: int, padding: int = 0, **fields: Any) -> RiskEvent:

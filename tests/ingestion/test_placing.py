@@ -200,6 +200,16 @@ def test_an_incarnation_that_never_reached_the_volume_is_known_by_its_stream(ing
     assert worst(killed) is None
 
 
+def test_what_the_second_directory_has_is_present(ingest: Ingest, killed: Log) -> None:
+    """The log went on there while its volume refused."""
+    ingest(killed.directory, killed.copies())
+    second = killed.directory.with_name("second")
+    second.mkdir()
+    killed.segment.rename(second / killed.segment.name)
+    code, done = ingest(killed.directory, killed.copies(), "--second-dir", str(second))
+    assert (code, len(done["present"]), done["segments"]) == (0, 6, [])
+
+
 def test_a_dry_run_writes_nothing(ingest: Ingest, killed: Log) -> None:
     """And says what would be done."""
     before = killed.files()

@@ -87,7 +87,7 @@ class Reading:
 
     def __init__(self, directory: Path) -> None:
         self.notices: list[str] = []
-        self.follower = Follower(directory, None, self.notices.append)
+        self.follower = Follower([(directory, None)], self.notices.append)
 
     def numbers(self) -> list[int]:
         """Look once, and return the numbers of the events that came."""

@@ -209,6 +209,22 @@ def test_a_moment_without_an_offset_is_utc(tail: Tail, open_log: Open, event: Ev
     assert numbers(tail(directory, "--json", "--since", "2026-01-15T12:00:01", env=environment).stdout) == []
 
 
+def test_a_log_that_went_on_in_its_second_directory_is_shown_as_one(
+    tail: Tail, open_log: Open, event: Event, directory: Path
+) -> None:
+    """Named by the environment, or one after the other."""
+    with open_log(rotation_max_size=64 << 10) as log:
+        for number in range(150):
+            assert log.append(event(number, padding=1000)).wait_durable(10)
+    second = directory.with_name("second")
+    second.mkdir()
+    name = str(list_segments(directory)[1])
+    (directory / name).rename(second / name)
+    assert numbers(tail(directory, second, "-n", "all", "--json").stdout) == list(range(150))
+    variables = {"RISK_AUDIT_LOG_PATH": str(directory / "risk_audit.jsonl"), "RISK_AUDIT_SECOND_DIR": str(second)}
+    assert numbers(tail("-n", "all", "--json", env=os.environ | variables).stdout) == list(range(150))
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -216,7 +232,7 @@ def test_a_moment_without_an_offset_is_utc(tail: Tail, open_log: Open, event: Ev
         (["--since", "yesterday"], "is no time"),
         (["--priority", "URGENT"], "is no priority"),
         (["-n", "many"], "is no number"),
-        (["a", "b"], "unrecognized arguments"),
+        (["--colour"], "unrecognized arguments"),
     ],
 )
 def test_wrong_usage(tail: Tail, arguments: list[str], words: str) -> None:

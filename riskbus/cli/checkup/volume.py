@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from riskbus.cli.checkup.check import Check, Result
@@ -21,24 +21,35 @@ _FEW_FILES = 100  # segments that can still be begun; with the default size of 2
 def check_volume(settings: AuditSettings) -> Iterator[Check]:
     """Say whether the volume is fit; writes, syncs and removes small files there."""
     directory = Path(os.path.abspath(settings.path.parent))  # noqa: PTH100 -- resolve() would follow links
+    report = yield from _examine("", directory, settings)
+    if report is not None and report.capacity_bytes:
+        yield _space(report, settings)
+        yield _inodes(report)
+    if settings.second_dir is not None:
+        second = yield from _examine("second ", settings.second_dir, settings)
+        if report and second and report.mount_point == second.mount_point:
+            message = f"{settings.second_dir} is on the log's own volume and fails with it; mount another volume there."
+            yield Check("second volume", Result.WARN, message)
+
+
+def _examine(prefix: str, directory: Path, settings: AuditSettings) -> Generator[Check, None, MountReport | None]:
+    """Yield what is said about each of the two directories; return what it is on, None if there is nothing."""
     existing = _nearest_existing(directory)
     if existing != directory and os.path.isdir(existing):  # noqa: PTH112 -- Path.is_dir raises where it may not look
         message = (
             f"{directory} does not exist yet; the log makes it when it starts, if its user may write to {existing}."
         )
-        yield Check("directory", Result.WARN, message)
+        yield Check(f"{prefix}directory", Result.WARN, message)
         directory = existing
     report = validate_mount(directory / settings.path.name)
-    yield Check("mount", _RESULTS[report.verdict], f"{report.verdict}/{report.reason}: {report.message}")
+    yield Check(f"{prefix}mount", _RESULTS[report.verdict], f"{report.verdict}/{report.reason}: {report.message}")
     if report.reason is Reason.MISSING:
-        return
-    yield check_permission("permission", directory)
-    if report.capacity_bytes:
-        yield _space(report, settings)
-        yield _inodes(report)
+        return None
+    yield _permission(f"{prefix}permission", directory)
+    return report
 
 
-def check_permission(name: str, directory: Path) -> Check:
+def _permission(name: str, directory: Path) -> Check:
     """Say whether this user can write, sync and remove a file, by doing it."""
     user = f"uid {os.geteuid()}, gid {os.getegid()}"
     error = try_to_write(directory)
