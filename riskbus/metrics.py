@@ -34,6 +34,8 @@ _COUNTERS = {
     "bytes_written": ("audit_written_bytes", "Bytes appended to segments."),
     "segments": ("audit_segments", "Segments begun."),
     "checkpoints": ("audit_checkpoints", "Checkpoints signed."),
+    "compressed": ("audit_compressed_segments", "Closed segments that were compressed."),
+    "moved_back": ("audit_moved_back_segments", "Segments that were moved back from the second directory."),
     "suspect": ("audit_suspect", "Segments that were changed behind the writer's back."),
 }
 _GAUGES = {
@@ -67,6 +69,8 @@ class AuditMetrics:
         self.bytes_written = 0
         self.segments = 0
         self.checkpoints = 0
+        self.compressed = 0
+        self.moved_back = 0
         self.suspect = 0
         self.outages = [0] * len(OUTAGES)
         self.durable_seq = -1

@@ -45,7 +45,12 @@ def open_segment(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except FileNotFoundError:
-        return BufferedReader(_Members(compressed_path(path).open("rb")), _BLOCK)
+        return open_compressed(compressed_path(path))
+
+
+def open_compressed(file: Path) -> BinaryIO:
+    """Open a compressed segment by its own name, as `open_segment` does."""
+    return BufferedReader(_Members(file.open("rb")), _BLOCK)
 
 
 def find_last(path: Path, pick: Callable[[bytes], _Found | None]) -> _Found | None:

@@ -49,6 +49,7 @@ def test_an_argument_wins_over_the_environment() -> None:
         ("RISK_AUDIT_ROTATION_MAX_SIZE", "lots", "for example 256Mi"),
         ("RISK_AUDIT_ROTATION_MAX_SIZE", "1", "greater than or equal to 65536"),
         ("RISK_AUDIT_ROTATION_MAX_AGE", "soon", "for example 24h"),
+        ("RISK_AUDIT_ROTATION_COMPRESS", "zstd", "valid boolean"),
         ("RISK_AUDIT_SECOND_DIR", "second", "absolute path"),
         ("RISK_AUDIT_SECOND_DIR", str(Path("logs/").absolute()) + "/", "the log's own directory"),
         ("RISK_AUDIT_REPORT", "maybe", "'auto' or 'off'"),

@@ -1,0 +1,102 @@
+"""Starts the program that looks after closed segments, and takes what it says."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from time import monotonic
+
+from riskbus.metrics import AuditMetrics
+from riskbus.settings import AuditSettings
+from riskbus.store import posix
+from riskbus.store.upkeep import Result, Task, is_needed
+
+_PROGRAM = "from riskbus.store.upkeep import main; main()"
+_INTERVAL = 60.0  # seconds between two looks at the directory
+_POLL = 1.0  # seconds between two looks at the program
+
+
+class Upkeep:
+    """The program that moves and compresses closed segments. For one thread, which may wait for the volume."""
+
+    def __init__(
+        self, settings: AuditSettings, incarnation: str, metrics: AuditMetrics, say: Callable[[int, str], None]
+    ) -> None:
+        self._settings = settings
+        self._incarnation = incarnation
+        self._metrics = metrics
+        self._say = say
+        self._child: subprocess.Popen[bytes] | None = None
+        self._answer = -1
+        self._said: set[str] = set()
+        self._due = 0.0
+
+    def turn(self, *, on_second: bool) -> None:
+        """Start the program if it is time and there is something to do, or take its result. Never waits for it.
+
+        Args:
+            on_second: whether the second directory is being written, so that nothing is moved back from it.
+        """
+        if monotonic() < self._due:
+            return
+        try:
+            if self._child is None:
+                self._due = monotonic() + _INTERVAL
+                self._start(self._task(on_second=on_second))
+            else:
+                self._due = monotonic() + _POLL
+                self._poll(self._child)
+        except (OSError, ValueError) as error:  # no memory for a process, a volume that refuses to be read, no answer
+            self._complain(f"closed segments are not looked after: {error}")
+
+    def hurry(self) -> None:
+        """Look at the directory at the next turn."""
+        self._due = 0.0
+
+    def stop(self) -> None:
+        """End the program, wherever it is: what it has begun, a later one finishes."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+            self._child = None
+            posix.close(self._answer)
+
+    def _task(self, *, on_second: bool) -> Task:
+        settings = self._settings
+        second = "" if settings.second_dir is None or on_second else str(settings.second_dir)
+        directory, stem = str(settings.path.parent), settings.path.stem
+        return Task(directory, stem, self._incarnation, settings.rotation_compress, second)
+
+    def _start(self, task: Task) -> None:
+        if not is_needed(task):
+            return
+        request = json.dumps({"task": asdict(task), "parent": os.getpid()})
+        self._answer = os.memfd_create("riskbus-upkeep")
+        self._child = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, request],
+            stdin=subprocess.DEVNULL,
+            stdout=self._answer,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        self._due = monotonic() + _POLL
+
+    def _poll(self, child: "subprocess.Popen[bytes]") -> None:
+        if child.poll() is None:
+            return
+        self._child = None
+        with os.fdopen(self._answer, "rb") as answer:
+            answer.seek(0)
+            result = Result(**json.load(answer))
+        self._metrics.moved_back += result.moved
+        self._metrics.compressed += result.compressed
+        for problem in result.problems:
+            self._complain(problem)
+
+    def _complain(self, problem: str) -> None:
+        if problem not in self._said:
+            self._said.add(problem)
+            self._say(logging.WARNING, f"AUDIT LOG RISK: {problem}")
