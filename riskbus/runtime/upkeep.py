@@ -32,6 +32,7 @@ class Upkeep:
         self._child: subprocess.Popen[bytes] | None = None
         self._answer = -1
         self._said: set[str] = set()
+        self._stopped = False
         self._due = 0.0
 
     def turn(self, *, on_second: bool) -> None:
@@ -40,7 +41,7 @@ class Upkeep:
         Args:
             on_second: whether the second directory is being written, so that nothing is moved back from it.
         """
-        if monotonic() < self._due:
+        if self._stopped or monotonic() < self._due:
             return
         try:
             if self._child is None:
@@ -57,12 +58,18 @@ class Upkeep:
         self._due = 0.0
 
     def stop(self) -> None:
-        """End the program, wherever it is: what it has begun, a later one finishes."""
+        """End the program, wherever it is: what it has begun, a later one finishes. Any thread."""
+        self._stopped = True
         if self._child is not None:
             self._child.kill()
             self._child.wait()
-            self._child = None
             posix.close(self._answer)
+            self._answer = -1
+
+    def forget(self) -> None:
+        """Let go of the program; for the child after a fork."""
+        if self._child is not None:
+            self._child.returncode = 0  # not ours to wait for
 
     def _task(self, *, on_second: bool) -> Task:
         settings = self._settings
@@ -83,6 +90,8 @@ class Upkeep:
             env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         )
         self._due = monotonic() + _POLL
+        if self._stopped:  # meanwhile
+            self.stop()
 
     def _poll(self, child: "subprocess.Popen[bytes]") -> None:
         if child.poll() is None:

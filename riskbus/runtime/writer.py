@@ -26,6 +26,7 @@ from riskbus.runtime.output import Output
 from riskbus.runtime.progress import Progress
 from riskbus.runtime.sealing import Sealer
 from riskbus.runtime.staging import CHECKPOINT, CONTROL, Staged, Staging
+from riskbus.runtime.upkeep import Upkeep
 from riskbus.settings import AuditSettings, Durability
 from riskbus.store.segment import Segment
 from riskbus.store.stream import Previous, claim_link, find_previous
@@ -71,6 +72,7 @@ class Writer:
         listener = Listener(self._durable, self._emergency, self._failed, self._resumed, self._segment_begun)
         self._journal = Journal(settings, incarnation, metrics, listener)
         self._inheritance = Inheritance(staging, settings.path, self.record)
+        self._upkeep = Upkeep(settings, incarnation, metrics, logger.log)
         self._opening = staging.claim()  # AUDIT_OPEN gets the first number, whenever the volume answers
         self._clock: ClockStatus | None = None
         self._deadline: float | None = None
@@ -107,6 +109,7 @@ class Writer:
             message = "AUDIT LOG RISK: the audit writer failed; restart the process"
             self._courier.offer(partial(logger.error, message, exc_info=error))
         finally:
+            self._upkeep.stop()
             self._staging.refusing = True
             self._metrics.durable_seq = self._progress.durable_seq
             self._progress.end()
@@ -128,6 +131,7 @@ class Writer:
     def release(self) -> None:
         """Close descriptors; for the end, and for the child after a fork."""
         self._journal.release()
+        self._upkeep.forget()
 
     def record(self, kind: str, payload: dict[str, Any], level: int = CONTROL) -> None:
         """Stage one of the log's own records. Any thread."""
@@ -219,6 +223,8 @@ class Writer:
             self._find_inheritance()
             self._inspect()
             self._declare_gaps()
+        if self._deadline is None:
+            self._courier.offer(partial(self._upkeep.turn, on_second=self._journal.on_second))
         if now >= self._revalidate_at and self._deadline is None:
             self._revalidate_at = now + _REVALIDATION
             self._courier.offer(self._revalidate)
@@ -285,6 +291,7 @@ class Writer:
 
     def _resumed(self, outage: Outage) -> None:
         self.record("AUDIT_RECOVERED", control.recovered_payload(outage))
+        self._upkeep.hurry()
         message = "the volume of %s takes records again; none of %d is missing"
         count = outage.last_seq - outage.first_seq + 1
         self._courier.offer(partial(logger.info, message, self._settings.path, count))
