@@ -1,49 +1,44 @@
 """The bus as its users see it."""
 
 import asyncio
-import atexit
 import os
-import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable
+from time import perf_counter_ns
 from types import TracebackType
 from typing import Any, Self
-from weakref import WeakSet
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from riskbus.bus.closing import Unfinished, drain
+from riskbus.bus.closing import Closing, Unfinished, drain
 from riskbus.bus.configuration import Configuration
-from riskbus.bus.delivery import Delivery
-from riskbus.bus.dispatcher import Dispatcher
 from riskbus.bus.evidence import EvidenceCheck
-from riskbus.bus.mailbox import Mailbox, serving
+from riskbus.bus.lifecycle import living
+from riskbus.bus.machinery import Machinery
+from riskbus.bus.mailbox import Mailbox
 from riskbus.bus.metrics import collector_for
+from riskbus.bus.outcomes import Outcomes
+from riskbus.bus.publishing import Publishing
+from riskbus.bus.queueing import DEFAULT_CAPACITY, DEFAULT_CAPACITY_BYTES, Bounds, DropReason, WhenFull
 from riskbus.bus.routes import Routes
+from riskbus.bus.sigterm import close_on_sigterm
 from riskbus.bus.statistics import BusStatistics, snapshot
 from riskbus.bus.subscription import EventTypes, Handler, Subscription
-from riskbus.bus.tally import Tallies
-from riskbus.bus_settings import BusSettings
-from riskbus.completeness import REQUIREMENTS
+from riskbus.bus_settings import BusSettings, LatencyObjectives
 from riskbus.configuration import Change
 from riskbus.errors import ClosedError, SettingsError
-from riskbus.events import EventPriority, RiskEvent, event_type_name
-from riskbus.runtime import AuditLog, Receipt
+from riskbus.events import EventPriority
+from riskbus.runtime import AuditLog
 from riskbus.settings import AuditSettings
 from riskbus.variables import warn_of_unknown_variables
-
-DEFAULT_CAPACITY = 10_000
-"""Events of one priority that may wait for one subscription: seconds of a busy day, megabytes of memory."""
-
-_EXIT_TIMEOUT = 5.0
-"""Seconds that the end of the process gives a bus nobody closed."""
 
 _SHARE_OF_LOG = 0.5
 """Share of the time of `close` that handlers leave to the audit log: evidence comes before a handler that hangs."""
 
+_CRITICAL = EventPriority.CRITICAL
 
-class RiskEventBus:
+
+class RiskEventBus(Publishing):
     """Publishes risk events: each is staged for the audit log first and then handed to its subscribers.
 
         with RiskEventBus() as bus:
@@ -61,11 +56,13 @@ class RiskEventBus:
         self,
         max_workers: int | None = None,
         enable_latency_monitoring: bool | None = None,
-        latency_slo_us: Mapping[EventPriority, float] | None = None,
+        latency_slo_us: LatencyObjectives | None = None,
         audit_log_path: str | os.PathLike[str] | None = None,
         *,
         audit_log: AuditLog | None = None,
         registry: CollectorRegistry = REGISTRY,
+        record_outcomes: Iterable[EventPriority] | None = None,
+        slow_subscriber_seconds: float | None = None,
     ) -> None:
         """Start the workers and the audit log. What is None comes from the environment, else from the defaults.
 
@@ -74,11 +71,16 @@ class RiskEventBus:
                 RISKBUS_MAX_WORKERS, else 10.
             enable_latency_monitoring: Whether latencies are measured. Else RISKBUS_ENABLE_LATENCY_MONITORING, else
                 they are.
-            latency_slo_us: Latency objective of each priority in microseconds; what is above it is counted. Else
-                RISKBUS_LATENCY_SLO_US, else none.
+            latency_slo_us: Latency objective of each priority in microseconds, for publish, hand-off and handler; or
+                such a number for each LatencyPath. What is above is counted, logged and told by an event
+                LATENCY_SLO_BREACH. Else RISKBUS_LATENCY_SLO_US, else none.
             audit_log_path: The file that users follow. Else RISK_AUDIT_LOG_PATH, else logs/risk_audit.jsonl.
             audit_log: A log that the caller has made, and closes; instead of `audit_log_path`.
             registry: Where the metrics appear.
+            record_outcomes: Priorities whose deliveries are recorded in the audit log, as HANDLER_OUTCOME. Else
+                RISKBUS_RECORD_OUTCOMES, else CRITICAL and HIGH.
+            slow_subscriber_seconds: A handler that runs longer, or lets an event wait longer, comes into quarantine: it
+                gets CRITICAL events only, until it has caught up. Else RISKBUS_SLOW_SUBSCRIBER_SECONDS, else 5.
 
         Raises:
             SettingsError: A setting is wrong.
@@ -90,30 +92,32 @@ class RiskEventBus:
             max_workers=max_workers,
             enable_latency_monitoring=enable_latency_monitoring,
             latency_slo_us=latency_slo_us,
+            record_outcomes=record_outcomes,
+            slow_subscriber_seconds=slow_subscriber_seconds,
             **{name: value for name, value in of_the_log.items() if name in AuditSettings.model_fields},
         )
         warn_of_unknown_variables()
         self._configuration = Configuration(settings)
         self._owns_log = audit_log is None
         self._log = AuditLog(settings=self.settings, registry=registry) if audit_log is None else audit_log
+        # int() is a clock that stands still at 0, for who does not want to pay for one that goes
+        self._clock = perf_counter_ns if self.settings.enable_latency_monitoring else int
         self._closed = False
-        self._unfinished: Unfinished | None = None
         self._routes = Routes()
         self._begin()
         self._collector = collector_for(registry)
         self._collector.add(self)
         self._configuration.start(self._adopt)
-        _living.add(self)
+        living.add(self)
 
     def _begin(self) -> None:
-        self._closing = threading.Lock()
-        self._closer = 0
-        self._tallies = Tallies()
+        self._closing = Closing(self._end, self._look)
         self._evidence = EvidenceCheck()
-        settings = self.settings
-        self._delivery = Delivery(self._tallies, measure=settings.enable_latency_monitoring)
-        self._delivery.set_objectives(settings.latency_slo_us)
-        self._dispatcher = Dispatcher(settings.max_workers, self._delivery)
+        outcomes = Outcomes(self._log, self.settings.record_outcomes)
+        self._machinery = machinery = Machinery(self.settings, outcomes, self.publish, self._subscriptions)
+        self._dispatcher, self._delivery = machinery.dispatcher, machinery.delivery
+        self._histograms, self._tallies = machinery.histograms, machinery.delivery.tallies
+        self._durability = machinery.durability
 
     @property
     def settings(self) -> BusSettings:
@@ -125,7 +129,7 @@ class RiskEventBus:
         """The log that every published event is recorded in."""
         return self._log
 
-    def subscribe(  # noqa: PLR0913  # all but the first two by keyword only
+    def subscribe(  # noqa: PLR0913 -- all but the first two by keyword only
         self,
         event_type: EventTypes,
         handler: Handler,
@@ -133,6 +137,9 @@ class RiskEventBus:
         name: str = "",
         inline: bool = False,
         capacity: int = DEFAULT_CAPACITY,
+        capacity_bytes: int | None = DEFAULT_CAPACITY_BYTES,
+        when_full: WhenFull = WhenFull.DROP_NEWEST,
+        block_seconds: float = 0.1,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> Subscription:
         """Have a handler called with each event of a type.
@@ -143,8 +150,10 @@ class RiskEventBus:
             name: Names it in logs and metrics; its own name if empty.
             inline: Run the handler on the publisher's thread, before `publish` returns. For what must not wait even
                 for another thread to wake up, and is quick.
-            capacity: Events of one priority that may wait for it; more are dropped, counted and logged. They are in the
-                audit log all the same.
+            capacity: Events of one priority that may wait for it. What has no room is in the audit log all the same.
+            capacity_bytes: Bytes of such events; None for any.
+            when_full: What happens to an event that has no room.
+            block_seconds: Longest wait of `publish` with `WhenFull.BLOCK`.
             loop: The event loop that an async handler runs on. None takes the loop that runs where `subscribe` is
                 called, or else one of the bus in a thread of its own.
 
@@ -157,43 +166,20 @@ class RiskEventBus:
         """
         if self._closed:
             raise ClosedError("this bus is closed; subscribe before close()")
-        subscription = Subscription(event_type, handler, name=name, inline=inline, capacity=capacity)
-        self._dispatcher.attach(subscription, _running_loop() if loop is None else loop)
+        bounds = Bounds(capacity, capacity_bytes, when_full, block_seconds)
+        subscription = Subscription(event_type, handler, name=name, inline=inline, bounds=bounds)
+        self._dispatcher.attach(subscription, loop)
         self._routes.add(subscription)
         if not inline:
-            self._dispatcher.start()
+            self._machinery.start()
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Call a handler no more. Events that wait for it are dropped and counted; one it has in hand it finishes."""
         self._routes.remove(subscription)
-        left = sum(len(mailbox.seal()) for mailbox in subscription.mailboxes)
-        if left:
-            subscription.note_drops(left, "it unsubscribed")
-
-    def publish(self, event: RiskEvent) -> Receipt:
-        """Record an event and hand it to its subscribers.
-
-        Never waits, never touches a volume, and never raises for a failure of the audit log or of a handler.
-
-        Returns:
-            The audit log's receipt.
-
-        Raises:
-            ClosedError: The bus is closed. The event is recorded all the same if the log still lives, and is on
-                standard output otherwise.
-        """
-        published_ns = time.perf_counter_ns()
-        receipt = self._log.append(event)
-        if self._closed:
-            raise ClosedError(f"this bus is closed; event {event.event_id} was recorded but reaches no handler")
-        name = event_type_name(event.event_type)
-        for subscription in self._routes.interested_in(name):
-            self._dispatcher.dispatch(subscription, event, published_ns)
-        if name in REQUIREMENTS:  # afterwards: nothing may come between a kill switch and its handlers
-            self._evidence.look_at(name, event)
-        self._delivery.published(event, published_ns)
-        return receipt
+        for mailbox in subscription.mailboxes:
+            left = mailbox.seal(DropReason.UNSUBSCRIBED)
+            self._delivery.drop(subscription, left, DropReason.UNSUBSCRIBED)
 
     def reconfigure(
         self, *, actor: str = "", approved_by: str = "", reason: str = "", **changes: object
@@ -227,9 +213,16 @@ class RiskEventBus:
         self._log.adopt(dict(settings), change)
 
     def statistics(self) -> BusStatistics:
-        """Return the counts and latencies so far. Cheap; any thread."""
-        subscriptions = tuple(each.statistics() for each in self._routes.subscriptions)
-        return snapshot(self._tallies.total(), subscriptions, self._evidence.counts(), self._configuration.statistics())
+        """Return the counts and latencies so far. Cheap; any thread.
+
+        The parts of each latency belong together, and no count ever goes back.
+        """
+        subscriptions = tuple(subscription.statistics() for subscription in self._routes.subscriptions)
+        latencies = self._histograms.total()
+        incomplete, configuration = self._evidence.counts(), self._configuration.statistics()
+        return snapshot(
+            latencies, subscriptions, incomplete, configuration, timed=self.settings.enable_latency_monitoring
+        )
 
     def close(self, timeout: float = 5.0) -> Unfinished:
         """Deliver what waits, make everything durable, and end. Calling it again changes nothing.
@@ -243,18 +236,21 @@ class RiskEventBus:
             What was not delivered or not durable by then.
         """
         self._closed = True
-        deadline = time.monotonic() + timeout
-        cannot_wait = serving.get() is not None or self._closer == threading.get_ident()
-        if not self._closing.acquire(timeout=0 if cannot_wait else max(0.0, timeout)):
-            return self._unfinished_now()
-        try:
-            self._closer = threading.get_ident()
-            if self._unfinished is None:
-                self._unfinished = self._end(timeout, deadline)
-            return self._unfinished
-        finally:
-            self._closer = 0
-            self._closing.release()
+        return self._closing.close(timeout)
+
+    def close_on_sigterm(self, grace: float = 25.0) -> None:
+        """Close the bus when the process gets SIGTERM, as Kubernetes sends it before it kills.
+
+        The handler that was there before runs first; the bus is closed however that ends; and where there was none, the
+        process then ends by SIGTERM as it would have.
+
+        Args:
+            grace: Seconds for all of it, less than the pod's terminationGracePeriodSeconds (30 if nobody set it).
+
+        Raises:
+            SettingsError: Called outside the main thread, or `grace` is not positive.
+        """
+        close_on_sigterm(self.close, grace)
 
     def __enter__(self) -> Self:
         return self
@@ -264,23 +260,26 @@ class RiskEventBus:
     ) -> None:
         self.close()
 
-    def _end(self, timeout: float, deadline: float) -> Unfinished:
+    def _end(self, deadline: float, timeout: float) -> Unfinished:
         self._configuration.stop()
-        undelivered = drain(self._mailboxes(), deadline - timeout * _SHARE_OF_LOG)
-        self._dispatcher.stop()
+        undelivered = drain(self._mailboxes(), deadline - timeout * _SHARE_OF_LOG, self._delivery.drop)
+        self._machinery.stop()
         not_durable = self._log.close(max(0.0, deadline - time.monotonic())) if self._owns_log else ()
         self._collector.retire(self)
-        _living.discard(self)
+        living.discard(self)
         return Unfinished(undelivered, not_durable)
 
-    def _unfinished_now(self) -> Unfinished:
+    def _look(self) -> Unfinished:
         waiting = ((mailbox.subscription.name, event) for mailbox in self._mailboxes() for event in mailbox.waiting())
         return Unfinished(tuple(waiting), ())
+
+    def _subscriptions(self) -> tuple[Subscription, ...]:
+        return self._routes.subscriptions
 
     def _mailboxes(self) -> list[Mailbox]:
         return [mailbox for subscription in self._routes.subscriptions for mailbox in subscription.mailboxes]
 
-    def _begin_again_in_child(self) -> None:
+    def begin_again_in_child(self) -> None:
         """Threads and locks stayed in the parent, and so does what waited there: the parent delivers it."""
         subscriptions = self._routes.subscriptions
         self._begin()
@@ -291,28 +290,3 @@ class RiskEventBus:
         self._routes = Routes(subscriptions)
         self._configuration.begin_again()
         self._configuration.start(self._adopt)
-
-
-_living: WeakSet[RiskEventBus] = WeakSet()
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _close_all() -> None:
-    for bus in list(_living):
-        bus.close(_EXIT_TIMEOUT)
-
-
-def _after_fork_in_child() -> None:
-    for bus in list(_living):
-        with suppress(Exception):  # the child must start, whatever became of one of its buses
-            bus._begin_again_in_child()  # noqa: SLF001 -- the other half of this module
-
-
-atexit.register(_close_all)
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,86 +1,146 @@
-"""Calls handlers, so that no failure of one reaches anybody else, and measures them."""
+"""Calls handlers, so that no failure of one reaches anybody else; measures, and has recorded what they did."""
 
-import sys
-import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
+from time import perf_counter_ns
 from typing import cast
 
-from riskbus.bus.mailbox import Mailbox
+from riskbus.bus.mailbox import Item, Mailbox
+from riskbus.bus.objectives import Breaches, objectives_ns
+from riskbus.bus.outcomes import OWN_TYPES, Outcomes
+from riskbus.bus.queueing import DropReason
 from riskbus.bus.subscription import Subscription
-from riskbus.bus.tally import Path, Tallies
+from riskbus.bus.tally import PENDING_LIMIT, Histograms, Tallies
+from riskbus.bus_settings import LatencyObjectives, LatencyPath
 from riskbus.events import EventPriority, RiskEvent
 
-_NO_OBJECTIVE = sys.maxsize
+_ALWAYS = -1  # a threshold that every latency is above
 
 
 class Delivery:
-    """Calls a subscription's handler with an event.
+    """Calls handlers of queued events, and judges every call.
 
     Thread-safety: every method from any thread.
 
     Args:
-        tallies: Where calls and latencies are counted.
-        measure: Whether latencies are measured.
+        histograms: Where latencies are counted.
+        outcomes: Where calls are recorded.
+        slow_ns: A call that takes longer makes its subscription a slow one.
+        slow_inline: Told of such a subscription whose handler is inline, with the nanoseconds.
+        on_breach: Called when there is something new in `breaches`.
+
+    Attributes:
+        breaches: Latencies above their objectives.
+        tallies: Where each thread puts its latencies.
+        thresholds_ns: By priority: calls that take longer in all are to be judged by `judge`.
     """
 
-    def __init__(self, tallies: Tallies, *, measure: bool) -> None:
-        self._tallies = tallies
-        self._measure = measure
-        self._objectives_ns = [_NO_OBJECTIVE] * len(EventPriority)
+    def __init__(
+        self,
+        histograms: Histograms,
+        outcomes: Outcomes,
+        slow_ns: int,
+        slow_inline: Callable[[Subscription, int], None],
+        on_breach: Callable[[], None],
+    ) -> None:
+        self._histograms = histograms
+        self.tallies = Tallies(histograms)
+        self._outcomes = outcomes
+        self._slow_ns = slow_ns
+        self._slow_inline = slow_inline
+        self._on_breach = on_breach
+        self.breaches = Breaches()
+        self.set_objectives({})
 
-    def set_objectives(self, latency_slo_us: Mapping[EventPriority, float]) -> None:
-        """Measure by these objectives from now on; in microseconds by priority."""
-        objectives_ns = {priority: round(microseconds * 1000) for priority, microseconds in latency_slo_us.items()}
-        self._objectives_ns = [objectives_ns.get(priority, _NO_OBJECTIVE) for priority in EventPriority]
-
-    def call(self, subscription: Subscription, event: RiskEvent, published_ns: int) -> None:
-        """Call a handler on this thread. What it raises is counted and logged."""
-        started_ns = self._before(event, published_ns)
-        try:
-            subscription.handler(event)
-        except Exception as error:  # noqa: BLE001  # whatever a user's handler raises is the user's
-            subscription.note_failure(event, error)
-        self._after(event, started_ns)
+    def set_objectives(self, latency_slo_us: LatencyObjectives) -> None:
+        """Judge by these objectives from now on."""
+        with self._histograms.lock:
+            self._histograms.fold()
+            self._histograms.objectives_ns = objectives_ns(latency_slo_us)
+        objectives = self._histograms.objectives_ns[: LatencyPath.DURABLE]
+        lowest = [min(of_priority) for of_priority in zip(*objectives, strict=True)]
+        self.thresholds_ns = tuple(
+            _ALWAYS if priority in self._outcomes.priorities else min(self._slow_ns, lowest[priority])
+            for priority in EventPriority
+        )
 
     def call_next(self, mailbox: Mailbox) -> bool:
         """Call the handler with the oldest event that waits for it, on a worker's thread; False when none does."""
-        item = mailbox.take()
+        item = mailbox.take_in_hand()
         if item is None:
             return False
-        mailbox.in_hand = item[0]
+        failure = None
         try:
-            self.call(mailbox.subscription, *item)
-        except BaseException as error:  # noqa: BLE001  # sys.exit() in a handler must not end the worker
-            mailbox.subscription.note_failure(item[0], error)
-        mailbox.in_hand = None
+            mailbox.subscription.handler(item.event)
+        except BaseException as error:  # noqa: BLE001 -- sys.exit() in a handler must not end the worker
+            failure = mailbox.subscription.note_failure(item.event, error)
+        self._finish(mailbox, item, failure)
         return True
 
-    async def call_async(self, subscription: Subscription, event: RiskEvent, published_ns: int) -> None:
-        """Await a handler on this event loop. What it raises is counted and logged."""
-        started_ns = self._before(event, published_ns)
+    async def call_next_async(self, mailbox: Mailbox) -> bool:
+        """Await the handler with the oldest event that waits for it, on its event loop; False when none does."""
+        item = mailbox.take_in_hand()
+        if item is None:
+            return False
+        failure = None
         try:
-            await cast("Awaitable[object]", subscription.handler(event))
-        except Exception as error:  # noqa: BLE001  # whatever a user's handler raises is the user's
-            subscription.note_failure(event, error)
-        self._after(event, started_ns)
+            await cast("Awaitable[object]", mailbox.subscription.handler(item.event))
+        except Exception as error:  # noqa: BLE001 -- whatever a user's handler raises is the user's
+            failure = mailbox.subscription.note_failure(item.event, error)
+        except BaseException as error:  # cancelled with its loop
+            self._finish(mailbox, item, mailbox.subscription.note_failure(item.event, error))
+            raise
+        self._finish(mailbox, item, failure)
+        return True
 
-    def published(self, event: RiskEvent, published_ns: int) -> None:
-        """Count an event that `publish` is done with."""
-        self._tallies.mine().published[event.priority] += 1
-        if self._measure:
-            self._record(Path.PUBLISH, event, time.perf_counter_ns() - published_ns)
+    def judge(
+        self,
+        subscription: Subscription,
+        event: RiskEvent,
+        hand_off_ns: int,
+        handler_ns: int,
+        failure: str | None,
+    ) -> None:
+        """Look at a call that was slow, or is to be recorded; `failure` is the text of what it raised."""
+        priority = event.priority
+        objectives = self._histograms.objectives_ns
+        late = False
+        for path, nanoseconds in ((LatencyPath.HAND_OFF, hand_off_ns), (LatencyPath.HANDLER, handler_ns)):
+            if nanoseconds > objectives[path][priority]:
+                late = True
+                self.note_breach(path, event, nanoseconds)
+        if subscription.inline and handler_ns > self._slow_ns:
+            self._slow_inline(subscription, handler_ns)
+        if self._outcomes.concern(event):
+            self._outcomes.handled(event, subscription, hand_off_ns, handler_ns, failure, late)
 
-    def _before(self, event: RiskEvent, published_ns: int) -> int:
-        if not self._measure:
-            return 0
-        now_ns = time.perf_counter_ns()
-        self._record(Path.HAND_OFF, event, now_ns - published_ns)
-        return now_ns
+    def note_breach(self, path: LatencyPath, event: RiskEvent, nanoseconds: int) -> None:
+        """Take in a latency of a path, if it is above the objective."""
+        if nanoseconds > self._histograms.objectives_ns[path][event.priority] and event.event_type not in OWN_TYPES:
+            self.breaches.note(path, event.priority, nanoseconds)
+            self._on_breach()
 
-    def _after(self, event: RiskEvent, started_ns: int) -> None:
-        self._tallies.mine().delivered[event.priority] += 1
-        if self._measure:
-            self._record(Path.HANDLER, event, time.perf_counter_ns() - started_ns)
+    def drop(self, subscription: Subscription, items: Sequence[Item], reason: DropReason) -> None:
+        """Account for events that a handler never gets."""
+        if items:
+            subscription.note_drops(len(items), reason)
+        for item in items:
+            if self._outcomes.concern(item.event):
+                self._outcomes.dropped(item.event, subscription, reason)
+            if item.completion is not None:
+                item.completion.done()
 
-    def _record(self, path: Path, event: RiskEvent, nanoseconds: int) -> None:
-        self._tallies.mine().record(path, event.priority, nanoseconds, self._objectives_ns[event.priority])
+    def _finish(self, mailbox: Mailbox, item: Item, failure: str | None) -> None:
+        ended_ns = perf_counter_ns()
+        event, published_ns, _, completion = item
+        priority, started_ns = event.priority, mailbox.since_ns
+        tally = self.tallies.tally
+        _, hand_offs, handlers = tally.pending[priority]
+        hand_offs.append(started_ns - published_ns)
+        handlers.append(ended_ns - started_ns)
+        if len(handlers) > PENDING_LIMIT:
+            self._histograms.relieve(tally)
+        if ended_ns - published_ns > self.thresholds_ns[priority]:
+            self.judge(mailbox.subscription, event, started_ns - published_ns, ended_ns - started_ns, failure)
+        mailbox.in_hand = None
+        if completion is not None:
+            completion.done()

@@ -5,6 +5,7 @@ import threading
 
 from riskbus.bus.delivery import Delivery
 from riskbus.bus.mailbox import Mailbox, serving
+from riskbus.bus.queueing import DropReason
 
 _TURN_EVENTS = 64
 """Events of one mailbox before the loop's other tasks get their turn, also when no handler ever suspends."""
@@ -33,9 +34,9 @@ class LoopServer:
         try:
             self.loop.call_soon_threadsafe(self._start, mailbox)
         except RuntimeError:
-            lost = mailbox.seal()
+            lost = mailbox.seal(DropReason.LOOP_CLOSED)
             mailbox.release()
-            mailbox.subscription.note_drops(len(lost), "its event loop is closed")
+            self._delivery.drop(mailbox.subscription, lost, DropReason.LOOP_CLOSED)
 
     def _start(self, mailbox: Mailbox) -> None:
         task = self.loop.create_task(self._serve(mailbox))
@@ -46,12 +47,8 @@ class LoopServer:
         serving.set(mailbox)  # a task has a context of its own
         try:
             for _ in range(_TURN_EVENTS):
-                item = mailbox.take()
-                if item is None:
+                if not await self._delivery.call_next_async(mailbox):
                     break
-                mailbox.in_hand = item[0]
-                await self._delivery.call_async(mailbox.subscription, *item)
-                mailbox.in_hand = None
         finally:  # also when the task is cancelled with its loop
             if mailbox.release():
                 self.schedule(mailbox)

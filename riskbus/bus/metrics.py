@@ -1,22 +1,33 @@
 """Metrics of the buses of a process: read from their counts when Prometheus asks, so that publishing pays nothing."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import attrgetter
 from threading import Lock
 from typing import Protocol
 from weakref import WeakKeyDictionary, WeakSet
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from riskbus.bus.queueing import DropReason
 from riskbus.bus.statistics import BusStatistics, total
+from riskbus.bus.subscription import SubscriptionStatistics
 from riskbus.bus.tally import BUCKET_BOUNDS_NS
 from riskbus.completeness import REQUIREMENTS
 from riskbus.events import EventPriority
 
 _NS_PER_SECOND = 1_000_000_000
+_OF_SUBSCRIPTIONS: tuple[tuple[str, str, Callable[[SubscriptionStatistics], int]], ...] = (
+    ("riskbus_handler_failures", "Handler calls that raised.", attrgetter("failed")),
+    ("riskbus_quarantines", "How often a slow handler came into quarantine.", attrgetter("quarantines")),
+    ("riskbus_quarantined", "1 while a handler is in quarantine.", attrgetter("quarantined")),
+    ("riskbus_waiting", "Events that wait for a handler.", attrgetter("waiting")),
+    ("riskbus_waiting_bytes", "Bytes of the events that wait for a handler.", attrgetter("waiting_bytes")),
+)
+_COUNTERS = ("riskbus_handler_failures", "riskbus_quarantines")
 
 
 class Source(Protocol):
@@ -77,12 +88,16 @@ def _by_priority(statistics: BusStatistics) -> Iterator[Metric]:
 
 
 def _by_subscription(statistics: BusStatistics) -> Iterator[Metric]:
-    failures = CounterMetricFamily("riskbus_handler_failures", "Handler calls that raised.", labels=["subscription"])
-    dropped = CounterMetricFamily("riskbus_dropped", "Events that a handler never got.", labels=["subscription"])
+    for name, text, value in _OF_SUBSCRIPTIONS:
+        family = (CounterMetricFamily if name in _COUNTERS else GaugeMetricFamily)(name, text, labels=["subscription"])
+        for subscription in statistics.subscriptions:
+            family.add_metric([subscription.name], value(subscription))
+        yield family
+    text = "Events that a handler never got."
+    dropped = CounterMetricFamily("riskbus_dropped", text, labels=["subscription", "reason"])
     for subscription in statistics.subscriptions:
-        failures.add_metric([subscription.name], subscription.failed)
-        dropped.add_metric([subscription.name], subscription.dropped)
-    yield failures
+        for reason in DropReason:
+            dropped.add_metric([subscription.name, reason], subscription.dropped_by.get(reason, 0))
     yield dropped
 
 

@@ -1,11 +1,28 @@
 """Which subscriptions want events of which type."""
 
 import threading
+from typing import NamedTuple
 
+from riskbus.bus.outcomes import OWN_TYPES
 from riskbus.bus.subscription import Subscription
 
 _REMEMBERED_TYPES = 1024
 """Event types whose subscribers are remembered: more than any program has, and a bound for one that makes names up."""
+
+
+class Route(NamedTuple):
+    """Who gets events of a type, each in the order of subscribing.
+
+    Attributes:
+        inline: Whose handlers run on the publisher's thread.
+        queued: Whose handlers run elsewhere.
+        watched: Whether it is measured how long such events take to become durable: not for the bus' own, which must
+            not tell of themselves.
+    """
+
+    inline: tuple[Subscription, ...]
+    queued: tuple[Subscription, ...]
+    watched: bool
 
 
 class Routes:
@@ -13,35 +30,39 @@ class Routes:
 
     A change replaces the tables and never alters them, so a publish that is under way goes on with those it saw.
 
-    Thread-safety: every method from any thread; `interested_in` from signal handlers too.
+    Thread-safety: every method from any thread; `find` from signal handlers too.
 
     Attributes:
         subscriptions: In the order in which they were made.
+        known: Routes that were found before, by the name of the event type.
     """
 
     def __init__(self, subscriptions: tuple[Subscription, ...] = ()) -> None:
         self._lock = threading.Lock()
         self.subscriptions = subscriptions
-        self._by_type: dict[str, tuple[Subscription, ...]] = {}
+        self.known: dict[str, Route] = {}
 
     def add(self, subscription: Subscription) -> None:
         """Take a subscription in."""
         with self._lock:
             self.subscriptions = (*self.subscriptions, subscription)
-            self._by_type = {}
+            self.known = {}
 
     def remove(self, subscription: Subscription) -> None:
         """Take a subscription out; one that is not there changes nothing."""
         with self._lock:
             self.subscriptions = tuple(other for other in self.subscriptions if other is not subscription)
-            self._by_type = {}
+            self.known = {}
 
-    def interested_in(self, event_type: str) -> tuple[Subscription, ...]:
+    def find(self, event_type: str) -> Route:
         """Return who wants events of the type with this name."""
-        by_type = self._by_type  # read before the subscriptions: what is remembered below is never newer than this
-        found = by_type.get(event_type)
-        if found is None:
-            found = tuple(subscription for subscription in self.subscriptions if subscription.wants(event_type))
-            if len(by_type) < _REMEMBERED_TYPES:
-                by_type[event_type] = found
-        return found
+        known = self.known  # read before the subscriptions: what is remembered below is never newer than this
+        interested = [subscription for subscription in self.subscriptions if subscription.wants(event_type)]
+        route = Route(
+            tuple(subscription for subscription in interested if subscription.inline),
+            tuple(subscription for subscription in interested if not subscription.inline),
+            event_type not in OWN_TYPES,
+        )
+        if len(known) < _REMEMBERED_TYPES:
+            known[event_type] = route
+        return route

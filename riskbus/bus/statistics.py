@@ -7,7 +7,8 @@ from itertools import accumulate
 
 from riskbus.bus.configuration import ConfigurationStatistics
 from riskbus.bus.subscription import SubscriptionStatistics
-from riskbus.bus.tally import BUCKET_BOUNDS_NS, Latency, Path, Tally
+from riskbus.bus.tally import BUCKET_BOUNDS_NS, Latencies, Latency, no_latencies
+from riskbus.bus_settings import LatencyPath
 from riskbus.events import EventPriority
 
 
@@ -48,7 +49,7 @@ class BusStatistics:
     Attributes:
         published: Published events by priority.
         delivered: Handler calls that ended, by priority.
-        latencies: By path (PUBLISH, HAND_OFF, HANDLER) and priority; all zero when latencies are not monitored.
+        latencies: By path and priority; all zero when latencies are not monitored.
         subscriptions: One entry for each subscription of now.
         incomplete: Events that lacked what an auditor will ask for, by the name of their type.
         configuration: How often the settings changed.
@@ -56,24 +57,27 @@ class BusStatistics:
 
     published: Mapping[EventPriority, int]
     delivered: Mapping[EventPriority, int]
-    latencies: Mapping[tuple[Path, EventPriority], LatencyStatistics]
+    latencies: Mapping[tuple[LatencyPath, EventPriority], LatencyStatistics]
     subscriptions: tuple[SubscriptionStatistics, ...]
     incomplete: Mapping[str, int]
     configuration: ConfigurationStatistics
 
 
 def snapshot(
-    tally: Tally,
+    latencies: Latencies,
     subscriptions: tuple[SubscriptionStatistics, ...],
     incomplete: Mapping[str, int],
     configuration: ConfigurationStatistics,
+    *,
+    timed: bool,
 ) -> BusStatistics:
-    """Put a tally and everybody else's counts into a snapshot."""
+    """Put latencies and everybody else's counts into a snapshot; of latencies that were not timed only the counts."""
+    shown = latencies if timed else no_latencies()
     return BusStatistics(
-        published=dict(zip(EventPriority, tally.published, strict=True)),
-        delivered=dict(zip(EventPriority, tally.delivered, strict=True)),
+        published={priority: sum(latencies[LatencyPath.PUBLISH][priority].buckets) for priority in EventPriority},
+        delivered={priority: sum(latencies[LatencyPath.HANDLER][priority].buckets) for priority in EventPriority},
         latencies={
-            (path, priority): _latency(tally.latencies[path][priority]) for path in Path for priority in EventPriority
+            (path, priority): _latency(shown[path][priority]) for path in LatencyPath for priority in EventPriority
         },
         subscriptions=subscriptions,
         incomplete=incomplete,
@@ -97,7 +101,7 @@ def total(several: Sequence[BusStatistics]) -> BusStatistics:
         delivered={priority: sum(each.delivered[priority] for each in several) for priority in EventPriority},
         latencies={
             (path, priority): _sum([each.latencies[path, priority] for each in several])
-            for path in Path
+            for path in LatencyPath
             for priority in EventPriority
         },
         subscriptions=_by_name([subscription for each in several for subscription in each.subscriptions]),
@@ -121,11 +125,17 @@ def _sum(several: Sequence[LatencyStatistics]) -> LatencyStatistics:
 def _by_name(several: Sequence[SubscriptionStatistics]) -> tuple[SubscriptionStatistics, ...]:
     named: dict[str, SubscriptionStatistics] = {}
     for each in several:
-        before = named.get(each.name, SubscriptionStatistics(each.name, waiting=0, failed=0, dropped=0))
+        before = named.get(each.name, SubscriptionStatistics(each.name))
+        reasons = (*before.dropped_by, *each.dropped_by)
         named[each.name] = SubscriptionStatistics(
             each.name,
             waiting=before.waiting + each.waiting,
+            waiting_bytes=before.waiting_bytes + each.waiting_bytes,
             failed=before.failed + each.failed,
-            dropped=before.dropped + each.dropped,
+            dropped_by={
+                reason: before.dropped_by.get(reason, 0) + each.dropped_by.get(reason, 0) for reason in reasons
+            },
+            quarantined=before.quarantined or each.quarantined,
+            quarantines=before.quarantines + each.quarantines,
         )
     return tuple(named.values())

@@ -4,12 +4,13 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from riskbus.bus.mailbox import Mailbox
+from riskbus.bus.queueing import Bounds, DropReason
 from riskbus.errors import SettingsError
 from riskbus.events import EventPriority, RiskEvent, event_type_name
 
@@ -24,6 +25,8 @@ _log = logging.getLogger("riskbus.bus")
 _REPEAT_LOG_SECONDS = 10.0
 """At most one line in this time about failures, and one about drops, of one subscription."""
 
+_ERROR_LIMIT = 200  # characters of an error's text: enough to find it in the program's own log
+
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionStatistics:
@@ -32,14 +35,25 @@ class SubscriptionStatistics:
     Attributes:
         name: The subscription's name.
         waiting: Events that wait now.
+        waiting_bytes: Their bytes, as far as a bound counts them.
         failed: Handler calls that raised.
-        dropped: Events that the handler never got because its queue was full, or because it unsubscribed.
+        dropped_by: Events that the handler never got, by reason; reasons that did not occur are left out.
+        quarantined: Whether it is in quarantine now.
+        quarantines: How often it came into quarantine.
     """
 
     name: str
-    waiting: int
-    failed: int
-    dropped: int
+    waiting: int = 0
+    waiting_bytes: int = 0
+    failed: int = 0
+    dropped_by: Mapping[DropReason, int] = field(default_factory=dict)
+    quarantined: bool = False
+    quarantines: int = 0
+
+    @property
+    def dropped(self) -> int:
+        """How many events the handler never got."""
+        return sum(self.dropped_by.values())
 
 
 class Subscription:
@@ -50,19 +64,22 @@ class Subscription:
         handler: What is called with each event.
         event_types: Names of the event types; None for all.
         inline: Whether the handler runs on the publisher's thread.
+        bounds: What may wait in each of its mailboxes.
         loop: The event loop that an async handler runs on; None for others.
         mailboxes: One for each priority, indexed by it.
         schedule: Has a claimed mailbox served.
+        quarantined: Whether it gets CRITICAL events only, because it was slow.
+        quarantined_ns: Since when, as `time.perf_counter_ns` counts.
     """
 
     mailboxes: tuple[Mailbox, ...]
     schedule: Callable[[Mailbox], None]
 
-    def __init__(self, event_types: EventTypes, handler: Handler, *, name: str, inline: bool, capacity: int) -> None:
+    def __init__(
+        self, event_types: EventTypes, handler: Handler, *, name: str, inline: bool, bounds: Bounds | None = None
+    ) -> None:
         if not callable(handler):
             raise SettingsError(f"handler {handler!r} cannot be called; give a function that takes one RiskEvent")
-        if capacity < 1:
-            raise SettingsError(f"capacity is {capacity!r}; give the number of events that may wait, at least 1")
         self.handler = handler
         self.name = name or getattr(handler, "__qualname__", type(handler).__qualname__)
         self.event_types = _names(event_types)
@@ -71,7 +88,7 @@ class Subscription:
         if inline and self.is_async:
             raise SettingsError(f"handler {self.name} is async, so it cannot run inline on the publisher's thread")
         self.loop: asyncio.AbstractEventLoop | None = None
-        self._capacity = capacity
+        self.bounds = bounds or Bounds()
         self.begin_again()
 
     def __repr__(self) -> str:
@@ -80,17 +97,27 @@ class Subscription:
 
     def begin_again(self) -> None:
         """Forget what waits and what was counted: at the start, and in the child of a fork."""
-        self.mailboxes = tuple(Mailbox(self, priority, self._capacity) for priority in EventPriority)
+        self.mailboxes = tuple(Mailbox(self, priority, self.bounds) for priority in EventPriority)
+        self.quarantined = False
+        self.quarantined_ns = 0
         self._lock = threading.RLock()  # a signal handler may publish while this thread counts
         self._failed = _Count()
         self._dropped = _Count()
+        self._dropped_by: dict[DropReason, int] = {}
+        self._quarantines = 0
+        self._missed_before = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait for the handler."""
+        return sum(len(mailbox) for mailbox in self.mailboxes)
 
     def wants(self, event_type: str) -> bool:
         """Whether events of the type with this name are for this subscription."""
         return self.event_types is None or event_type in self.event_types
 
-    def note_failure(self, event: RiskEvent, error: BaseException) -> None:
-        """Count a handler call that raised, and log it unless that was done a moment ago."""
+    def note_failure(self, event: RiskEvent, error: BaseException) -> str:
+        """Count a handler call that raised, and log it unless that was done a moment ago; return the error's text."""
         with self._lock:
             unlogged = self._failed.add()
         if unlogged:
@@ -98,18 +125,45 @@ class Subscription:
                 "Handler %s raised on event %s (%d failures since the last such line)",
                 self.name, event.event_id, unlogged, exc_info=error,
             )  # fmt: skip
+        return _text(error)
 
-    def note_drops(self, number: int, why: str) -> None:
+    def note_drops(self, number: int, reason: DropReason) -> None:
         """Count events that the handler never gets, and log it unless that was done a moment ago."""
         with self._lock:
+            self._dropped_by[reason] = self._dropped_by.get(reason, 0) + number
             unlogged = self._dropped.add(number)
         if unlogged:
-            _log.error("%d events were not delivered to handler %s: %s", unlogged, self.name, why)
+            _log.error("%d events were not delivered to handler %s: %s", unlogged, self.name, reason)
+
+    def enter_quarantine(self) -> bool:
+        """Mark as slow; False when it was already."""
+        with self._lock:
+            if self.quarantined:
+                return False
+            self._quarantines += 1
+            self._missed_before = self._dropped_by.get(DropReason.QUARANTINED, 0)
+            self.quarantined_ns = time.perf_counter_ns()
+            self.quarantined = True
+            return True
+
+    def leave_quarantine(self) -> int:
+        """Mark as well; return how many events it missed meanwhile."""
+        with self._lock:
+            self.quarantined = False
+            return self._dropped_by.get(DropReason.QUARANTINED, 0) - self._missed_before
 
     def statistics(self) -> SubscriptionStatistics:
         """Return the counts so far. Thread-safe."""
-        waiting = sum(len(mailbox) for mailbox in self.mailboxes)
-        return SubscriptionStatistics(self.name, waiting, self._failed.total, self._dropped.total)
+        with self._lock:
+            return SubscriptionStatistics(
+                self.name,
+                waiting=self.waiting,
+                waiting_bytes=sum(mailbox.size for mailbox in self.mailboxes),
+                failed=self._failed.total,
+                dropped_by=dict(self._dropped_by),
+                quarantined=self.quarantined,
+                quarantines=self._quarantines,
+            )
 
 
 class _Count:
@@ -130,6 +184,13 @@ class _Count:
         self._quiet_until = now + _REPEAT_LOG_SECONDS
         unlogged, self._unlogged = self._unlogged, 0
         return unlogged
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"[:_ERROR_LIMIT]
+    except Exception:  # noqa: BLE001 -- a foreign __str__ may raise anything
+        return type(error).__name__
 
 
 def _names(event_types: EventTypes) -> frozenset[str] | None:

@@ -14,13 +14,14 @@ whose `put` neither blocks nor takes a lock that Python code holds, wakes a work
 urgent mailbox there is, whoever the token was meant for. So that no mailbox is left without a token, a worker that has
 taken one and sees more puts a token back when there is none.
 
-There is one general worker as long as one gets the work done; when all of them are stuck in handlers, the watch adds
+There is one general worker as long as one gets the work done; when all of them are stuck in handlers, `relieve` adds
 another.
 """
 
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 
 from riskbus.bus.mailbox import Mailbox, serving
@@ -32,9 +33,6 @@ _TURN_EVENTS = 64
 _SHARE = 8
 """Every such turn of a general worker begins with the least urgent lane, so that LOW goes on under any storm: CRITICAL
 has the reserved worker meanwhile."""
-
-_WATCH_SECONDS = 0.05
-"""How often the watch looks for stuck workers: long enough to cost nothing, short enough for a human's patience."""
 
 _CRITICAL_ONLY = (EventPriority.CRITICAL,)
 _URGENT_FIRST = tuple(EventPriority)
@@ -65,15 +63,17 @@ class Workers:
     Args:
         max_workers: Most threads that run handlers, the reserved one included; at least 2.
         serve: Handles one event of a mailbox; False when there was none. Must not raise.
+        ask: Has `relieve` called soon.
     """
 
-    def __init__(self, max_workers: int, serve: Callable[[Mailbox], bool]) -> None:
+    def __init__(self, max_workers: int, serve: Callable[[Mailbox], bool], ask: Callable[[], None]) -> None:
         self._serve = serve
         self._max_workers = max_workers
         self._lanes: tuple[deque[Mailbox], ...] = tuple(deque() for _ in EventPriority)
         self._critical_tokens: SimpleQueue[bool] = SimpleQueue()
         self._general_tokens: SimpleQueue[bool] = SimpleQueue()
-        self._help_wanted = threading.Event()
+        self._ask = ask
+        self._seen: list[int] = []
         self._starting = threading.Lock()  # held once the threads run
         self._stopping = False
         self._reserved: Worker | None = None
@@ -84,7 +84,6 @@ class Workers:
         if self._starting.acquire(blocking=False):
             self._reserved = Worker("riskbus-critical", self._run_reserved, self._critical_tokens)
             self._add_general_worker()
-            threading.Thread(target=self._run_watch, name="riskbus-watch", daemon=True).start()
 
     def schedule(self, mailbox: Mailbox) -> None:
         """Have a claimed mailbox served. Neither blocks nor fails."""
@@ -101,16 +100,24 @@ class Workers:
     def stop(self) -> None:
         """Let every worker end after the handler it is in. Does not wait."""
         self._stopping = True
-        self._help_wanted.set()
         self._critical_tokens.put(False)
         for _ in range(self._max_workers):
             self._general_tokens.put(False)
+
+    def relieve(self, asked: bool) -> None:
+        """Add a worker where all are stuck: no event handled since the last call, or somebody asks. One thread only."""
+        handled = [worker.handled for worker in self._general]
+        stuck = asked or handled == self._seen
+        self._seen = handled
+        if stuck and self._all_busy_with_work_waiting() and not self._stopping:
+            with suppress(RuntimeError):  # the interpreter is ending, and starts no more threads
+                self._add_general_worker()
 
     def _ask_general_workers(self) -> None:
         if self._general_tokens.empty():
             self._general_tokens.put(True)
         if self._lanes[EventPriority.CRITICAL] and all(worker.busy for worker in self._general):
-            self._help_wanted.set()
+            self._ask()
 
     def _run_reserved(self, worker: Worker) -> None:
         while worker.tokens.get():
@@ -148,17 +155,6 @@ class Workers:
     def _add_general_worker(self) -> None:
         name = f"riskbus-worker-{len(self._general) + 1}"
         self._general.append(Worker(name, self._run_general, self._general_tokens))
-
-    def _run_watch(self) -> None:
-        seen: list[int] = []
-        while not self._stopping:
-            asked = self._help_wanted.wait(_WATCH_SECONDS)
-            self._help_wanted.clear()
-            handled = [worker.handled for worker in self._general]
-            stuck = asked or handled == seen
-            seen = handled
-            if stuck and self._all_busy_with_work_waiting() and not self._stopping:
-                self._add_general_worker()
 
     def _all_busy_with_work_waiting(self) -> bool:
         return (

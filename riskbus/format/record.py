@@ -53,7 +53,8 @@ def timestamp(timestamp_ns: int) -> str:
 
 @lru_cache(maxsize=8)
 def _second(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    # Not strftime, which imports a module, and so fails while the interpreter ends.
+    return datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()
 
 
 def encode_event(seq: int, event: RiskEvent) -> bytes:

@@ -5,6 +5,7 @@ import os
 import select
 import socket
 import stat
+import sys
 from contextlib import suppress
 from weakref import WeakSet
 
@@ -31,7 +32,9 @@ class Output:
 
     def write(self, line: bytes) -> None:
         """Queue a line of at most 4,096 bytes, with its line feed. Never blocks."""
-        if not self._courier.offer(lambda: self._deliver(line)):
+        if sys.is_finalizing():  # no thread starts any more
+            self._deliver(line, 0)
+        elif not self._courier.offer(lambda: self._deliver(line)):
             self.dropped += 1
 
     def finish(self, timeout: float) -> None:
@@ -44,14 +47,16 @@ class Output:
             with suppress(OSError):
                 os.close(self._descriptor)
 
-    def _deliver(self, line: bytes) -> None:
+    def _deliver(self, line: bytes, patience_ms: int | None = None) -> None:
         try:
             if self._descriptor < 0:
                 self._descriptor = _open_stdout()
             ready = select.poll()
             ready.register(self._descriptor, select.POLLOUT)
-            ready.poll()
-            self._write(line)
+            if ready.poll(patience_ms):
+                self._write(line)
+            else:
+                self.dropped += 1
         except OSError:  # nobody reads, or standard output is closed
             self.dropped += 1
 

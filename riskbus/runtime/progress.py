@@ -26,12 +26,18 @@ class Progress:
         """Whether someone waits. Any thread."""
         return bool(self._waiting)
 
-    def when_settled(self, seq: int, callback: Callable[[], None]) -> None:
-        """Call back, once or twice, when the record is durable or never will be. Any thread."""
+    def when_settled(self, seq: int, callback: Callable[[], None], *, hurry: bool = True) -> None:
+        """Call back, once or twice, when the record is durable or never will be. Any thread.
+
+        Args:
+            seq: the record's number.
+            callback: called on the caller's thread or on the writer's.
+            hurry: whether the writer is to come for it at once.
+        """
         self._waiting.append((seq, callback))
         if self._settled(seq):  # the writer may have looked before the line above
             callback()
-        else:
+        elif hurry:
             self.hurry()
 
     def advance(self, seq: int) -> None:

@@ -16,19 +16,20 @@ class Receipt:
     will be.
 
     Attributes:
+        progress: how far its incarnation is durable.
         seq: the record's number in its incarnation; -1 if the log could not take it (it is in the emergency stream).
     """
 
-    __slots__ = ("_progress", "seq")
+    __slots__ = ("progress", "seq")
 
     def __init__(self, seq: int, progress: Progress) -> None:
         self.seq = seq
-        self._progress = progress
+        self.progress = progress
 
     @property
     def durable(self) -> bool:
         """Whether fdatasync returned for the record. Never true before."""
-        return 0 <= self.seq <= self._progress.durable_seq
+        return 0 <= self.seq <= self.progress.durable_seq
 
     def wait_durable(self, timeout: float | None = None) -> bool:
         """Wait until the record is durable.
@@ -48,7 +49,7 @@ class Receipt:
             with suppress(RuntimeError):  # called twice
                 settled.release()
 
-        self._progress.when_settled(self.seq, release)
+        self.progress.when_settled(self.seq, release)
         settled.acquire(timeout=-1 if timeout is None else max(timeout, 0))
         return self.durable
 
@@ -66,7 +67,7 @@ class Receipt:
             with suppress(RuntimeError):  # the loop was closed meanwhile
                 loop.call_soon_threadsafe(settle)
 
-        self._progress.when_settled(self.seq, from_writer)
+        self.progress.when_settled(self.seq, from_writer)
         yield from settled
         return self.durable
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from riskbus.events import RESERVED_PREFIX
+from riskbus.bus.outcomes import SOURCE
 from riskbus.store.reading import open_segment
 from riskbus.store.stream import list_segments
 
@@ -30,10 +30,10 @@ def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 
 def read_events(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """Return the same without the log's own records."""
+    """Return the same without what the log and the bus say themselves: what the program published."""
     return only_events(read_records(path))
 
 
 def only_events(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return those of some records that are not the log's own."""
-    return [record for record in records if not record["event_type"].startswith(RESERVED_PREFIX)]
+    """Return those of some records that the program published."""
+    return [record for record in records if record["source"] != SOURCE]

@@ -17,7 +17,7 @@ Metric = Callable[[str], float]
 SLO_20 = "latency_slo_us = {HIGH = 20}\n"
 
 
-def objectives(bus: RiskEventBus) -> dict[str, float]:
+def objectives(bus: RiskEventBus) -> dict[str, object]:
     """The objectives by the names of their priorities."""
     return {priority.name: microseconds for priority, microseconds in bus.settings.latency_slo_us.items()}
 

@@ -8,7 +8,7 @@ import pytest
 from docs.tables import DOCS
 from riskbus.testing import RecordingBus
 
-PAGES = [DOCS / "configuration.md", DOCS / "events.md", DOCS / "sensors.md"]
+PAGES = [DOCS / "bus.md", DOCS / "configuration.md", DOCS / "events.md", DOCS / "sensors.md"]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

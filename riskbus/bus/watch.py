@@ -1,0 +1,50 @@
+"""A thread that looks around now and then: for stuck workers, slow subscribers and missed objectives."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+_PERIOD_SECONDS = 0.05
+"""Long enough to cost nothing, short enough for a human's patience."""
+
+_log = logging.getLogger("riskbus.bus")
+
+
+class Watch:
+    """Calls what looks around.
+
+    Thread-safety: every method from any thread, also from signal handlers.
+
+    Args:
+        looks: What is called each time, with whether somebody asked for it.
+    """
+
+    def __init__(self, looks: Sequence[Callable[[bool], None]]) -> None:
+        self._looks = looks
+        self._asked = threading.Event()
+        self._stopping = False
+        self._starting = threading.Lock()  # held once the thread runs
+
+    def start(self) -> None:
+        """Start looking, if that was not done yet."""
+        if self._starting.acquire(blocking=False):
+            threading.Thread(target=self._run, name="riskbus-watch", daemon=True).start()
+
+    def ask(self) -> None:
+        """Have it look now."""
+        self._asked.set()
+
+    def stop(self) -> None:
+        """Let the thread end. Does not wait."""
+        self._stopping = True
+        self._asked.set()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            asked = self._asked.wait(_PERIOD_SECONDS)
+            self._asked.clear()
+            for look in self._looks:
+                try:
+                    look(asked)
+                except Exception:  # noqa: BLE001 -- a mistake in one must not end the others
+                    _log.exception("The watch of a bus failed in one of its looks")
