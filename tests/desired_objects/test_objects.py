@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from riskbus.settings import AuditSettings
 from riskbus_operator.api.audit import RESERVED_ENV
 from riskbus_operator.api.policy import RiskAuditPolicy
+from riskbus_operator.api.quantity import size_in_bytes
 from riskbus_operator.desired.access import role, role_binding
 from riskbus_operator.desired.alerts import prometheus_rule
 from riskbus_operator.desired.claim import claim, claim_name
@@ -64,6 +65,9 @@ def test_the_library_understands_the_environment_that_the_operator_sets(variant:
     assert str(settings.path) == policy.spec.audit.log_path
     assert settings.durability == policy.spec.audit.durability.lower()
     assert (settings.policy, settings.container) == (policy.metadata.name, "jules")
+    assert settings.rotation_compress is policy.spec.audit.rotation.compress
+    assert settings.rotation_max_size == size_in_bytes(policy.spec.audit.rotation.max_size)
+    assert str(settings.staging_dir) == "/run/riskbus"
 
 
 def test_what_the_operator_sets_is_what_the_api_reserves() -> None:

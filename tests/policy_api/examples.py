@@ -114,7 +114,7 @@ BAD = (
     Bad("a segment just too small", {"spec.audit.rotation.maxSize": "65535"}, "must be at least 64Ki, like 256Mi"),
     Bad("a segment age in days", {"spec.audit.rotation.maxAge": "1d"}, _DURATION),
     Bad("a segment age without unit", {"spec.audit.rotation.maxAge": "3600"}, _DURATION),
-    Bad("compressed segments", {"spec.audit.rotation.compress": True}, f"compress is {_NOT_YET}"),
+    Bad("a way of compressing", {"spec.audit.rotation.compress": "zstd"}, "boolean"),
     Bad("a variable with a dash", {_ENV: {"RISK-LEVEL": "1"}}, "every name must be an environment variable's"),
     Bad("a variable with a digit first", {_ENV: {"1ST": "1"}}, "every name must be an environment variable's"),
     Bad("the log path as a variable", {_ENV: {"RISK_AUDIT_LOG_PATH": "/x/y"}}, "leave it out and use audit.logPath"),
@@ -122,7 +122,7 @@ BAD = (
     Bad("the pod's name as a variable", {_ENV: {"POD_NAME": "x"}}, "the operator sets this variable itself"),
     # injection
     Bad("an engine of later", {"spec.injection.engine": "AdmissionPolicy"}, "Template"),
-    Bad("a writer of later", {"spec.injection.writer": "Process"}, "InProcess"),
+    Bad("a writer of later", {"spec.injection.writer": "Sidecar"}, "InProcess"),
     Bad("an unknown answer to conflicts", {"spec.injection.onConflict": "Overwrite"}, "Skip"),
     Bad(
         "many writers in one directory",
@@ -189,10 +189,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "a volume at the top": {_LOG_PATH: "/data/risk_audit.jsonl"},
     "every event at once": {
         "spec.audit.durability": "Sync",
-        "spec.audit.rotation": {"maxSize": "1G", "maxAge": "90m", "compress": False},
+        "spec.audit.rotation": {"maxSize": "1G", "maxAge": "90m", "compress": True},
         _ENV: {"RISK_AUDIT_STREAM": "intraday", "RISK_AUDIT_REPORT": "off", "_REGION": ""},
     },
-    "the smallest segments": {"spec.audit.rotation": {"maxSize": "64Ki"}},
+    "the smallest segments, plain": {"spec.audit.rotation": {"maxSize": "64Ki", "compress": False}},
     "many pods": {"spec.volume.accessModes": ["ReadWriteMany"], "spec.injection.perPodDirectory": True},
     "one writer for sure": {"spec.volume.accessModes": ["ReadWriteOncePod"], "spec.injection.perPodDirectory": False},
     "retention": {"spec.retention": {"days": 2557, "lock": True}},

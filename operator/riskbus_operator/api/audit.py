@@ -2,13 +2,13 @@
 
 import re
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from .model import Model, Rule
 from .quantity import size_in_bytes
-from .strings import NOT_YET, Duration, Size, matching
+from .strings import Duration, Size, matching
 
 # The environment variables that belong to fields of the policy; audit.env may not name them.
 RESERVED_ENV = (
@@ -110,13 +110,6 @@ class OnConflict(StrEnum):
 class Rotation(Model):
     """When the library closes a segment of the log and begins the next."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            cel="!self.compress",
-            message=f"compress is {NOT_YET}: leave it out, and give the volume room for plain segments",
-            holds=lambda self: not self.compress,
-        ),
-    )
     max_size: Annotated[
         Size,
         Rule(
@@ -127,7 +120,7 @@ class Rotation(Model):
         Field(description="Begin a new segment at this size; at least 64Ki."),
     ] = "256Mi"
     max_age: Annotated[Duration, Field(description="Begin a new segment at this age.")] = "24h"
-    compress: Annotated[bool, Field(description=f"Compress closed segments; {NOT_YET}.")] = False
+    compress: Annotated[bool, Field(description="Compress closed segments with gzip.")] = True
 
 
 class Audit(Model):
