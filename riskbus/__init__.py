@@ -4,7 +4,7 @@ What may live here: the public names. `riskbus.sensors` has calculators that fin
 """
 
 from riskbus import interpreter  # noqa: F401 -- first of all: it refuses interpreters that are not safe
-from riskbus.bus import BusStatistics, RiskEventBus, Subscription, Unfinished
+from riskbus.bus import BusStatistics, LatencyPath, RiskEventBus, Subscription, Unfinished, WhenFull
 from riskbus.bus_settings import BusSettings
 from riskbus.clock import ClockStatus
 from riskbus.errors import ClosedError, FormatError, InvalidEventError, RiskBusError, SettingsError
@@ -26,6 +26,7 @@ __all__ = [
     "EventType",
     "FormatError",
     "InvalidEventError",
+    "LatencyPath",
     "LogStatus",
     "MountReport",
     "Receipt",
@@ -35,4 +36,5 @@ __all__ = [
     "SettingsError",
     "Subscription",
     "Unfinished",
+    "WhenFull",
 ]

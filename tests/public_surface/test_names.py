@@ -41,6 +41,7 @@ def test_the_names_of_the_library() -> None:
         "EventType",
         "FormatError",
         "InvalidEventError",
+        "LatencyPath",
         "LogStatus",
         "MountReport",
         "Receipt",
@@ -50,6 +51,7 @@ def test_the_names_of_the_library() -> None:
         "SettingsError",
         "Subscription",
         "Unfinished",
+        "WhenFull",
     ]
 
 

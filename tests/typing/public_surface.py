@@ -19,14 +19,17 @@ from riskbus import (
     BusStatistics,
     EventPriority,
     EventType,
+    LatencyPath,
     LogStatus,
     Receipt,
     RiskEvent,
     RiskEventBus,
     Subscription,
     Unfinished,
+    WhenFull,
     evidence,
 )
+from riskbus.bus import DropReason, LatencyStatistics, SubscriptionStatistics
 from riskbus.sensors import (
     Drawdown,
     DrawdownMonitor,
@@ -78,6 +81,26 @@ def buses(bus: RiskEventBus, event: RiskEvent) -> None:
     bus.subscribe(5, takes_event)  # type: ignore[arg-type]
 
 
+def queues_and_objectives(bus: RiskEventBus) -> None:
+    """What waits, what is too slow, and what it came to."""
+    bus.subscribe(None, takes_event, capacity=5, capacity_bytes=None, when_full=WhenFull.BLOCK, block_seconds=0.5)
+    bus.subscribe(None, takes_event, when_full="block")  # type: ignore[arg-type]
+    RiskEventBus(latency_slo_us={EventPriority.LOW: {LatencyPath.DURABLE: 9000}}, slow_subscriber_seconds=1)
+    RiskEventBus(record_outcomes=[EventPriority.LOW])
+    RiskEventBus(latency_slo_us={EventPriority.LOW: {"durable": 9000}})  # type: ignore[dict-item]
+    statistics = bus.statistics()
+    assert_type(statistics.latencies[LatencyPath.HANDLER, EventPriority.LOW], LatencyStatistics)
+    assert_type(statistics.subscriptions, tuple[SubscriptionStatistics, ...])
+    assert_type(statistics.subscriptions[0].dropped_by, Mapping[DropReason, int])
+    assert_type(bus.close_on_sigterm(grace=20), None)  # type: ignore[func-returns-value]
+
+
+async def waiting(bus: RiskEventBus, event: RiskEvent) -> None:
+    """Wait for handlers and durability."""
+    assert_type(await bus.publish_and_wait(event), Receipt)
+    assert_type(await bus.publish(event), bool)
+
+
 def takes_event(event: RiskEvent) -> None:
     """A handler."""
 
@@ -107,7 +130,7 @@ def settings() -> None:
     """One model for the log, and one that has the bus as well."""
     assert_type(AuditSettings.from_environment({}), AuditSettings)
     assert_type(BusSettings.from_environment(max_workers=4), BusSettings)
-    assert_type(BusSettings().latency_slo_us, Mapping[EventPriority, float])
+    assert_type(BusSettings().latency_slo_us, Mapping[EventPriority, float | Mapping[LatencyPath, float]])
     AuditLog(settings=BusSettings())
 
 
