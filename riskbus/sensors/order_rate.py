@@ -86,8 +86,6 @@ class OrderRateThrottle:
     def admit(self) -> OrderRate:
         """Ask to send one message now; it is counted if the answer is yes."""
         now_ns = self._clock()
-        if self._sent_ns:
-            now_ns = max(now_ns, self._sent_ns[-1])  # a clock that goes back must not open the window
         while self._sent_ns and self._sent_ns[0] <= now_ns - self._window_ns:
             self._sent_ns.popleft()
         before = self._throttled

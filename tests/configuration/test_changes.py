@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from riskbus import ClosedError, EventPriority, RiskEvent, RiskEventBus, SettingsError
+from riskbus import AuditLog, ClosedError, EventPriority, RiskEvent, RiskEventBus, SettingsError
 from riskbus.bus_settings import BusSettings
 from riskbus.configuration import CHANGEABLE, WHY_NOT, changed
-from riskbus.testing import read_events
-from riskbus.testing.records import read_records
+from riskbus.testing import read_events, read_records
 
 Open = Callable[..., RiskEventBus]
 Changes = Callable[[RiskEventBus], list[dict[str, Any]]]
@@ -141,6 +140,16 @@ def test_a_handler_may_change_settings(open_bus: Open) -> None:
     bus.subscribe("LIMIT_BREACH", lambda _: bus.reconfigure(latency_slo_us={"LOW": 9}), inline=True)
     bus.publish(event())
     assert bus.settings.latency_slo_us == {EventPriority.LOW: 9.0}
+
+
+def test_a_log_of_the_callers_own_records_the_change_and_keeps_its_settings(open_bus: Open, path: Path) -> None:
+    """What it has no setting for is not its business."""
+    with AuditLog(path) as log:
+        before = vars(log.settings)
+        open_bus(audit_log=log, audit_log_path=None).reconfigure(latency_slo_us={"HIGH": 7})
+        assert vars(log.settings) == before
+        assert log.flush(10)
+    assert [record["event_type"] for record in read_records(path)].count("AUDIT_CONFIG") == 1
 
 
 def test_a_closed_bus_changes_no_more(open_bus: Open) -> None:

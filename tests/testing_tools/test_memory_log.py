@@ -81,7 +81,7 @@ def test_other_settings_can_be_tried() -> None:
 def test_the_child_of_a_fork_takes_nothing_away() -> None:
     """Its end must not remove the directory under its parent."""
     with MemoryAuditLog() as log:
-        log.append(event(1))
+        assert log.append(event(1)).wait_durable(10)
         if not (child := os.fork()):
             log.close()
             os._exit(0)
