@@ -92,7 +92,7 @@ def queues_and_objectives(bus: RiskEventBus) -> None:
     assert_type(statistics.latencies[LatencyPath.HANDLER, EventPriority.LOW], LatencyStatistics)
     assert_type(statistics.subscriptions, tuple[SubscriptionStatistics, ...])
     assert_type(statistics.subscriptions[0].dropped_by, Mapping[DropReason, int])
-    assert_type(bus.close_on_sigterm(grace=20), None)  # type: ignore[func-returns-value]
+    assert_type(bus.close_on_sigterm(grace=20), None)
 
 
 async def waiting(bus: RiskEventBus, event: RiskEvent) -> None:
