@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 
+from docs.commands import commands
 from riskbus.bus_settings import BusSettings
 from riskbus.completeness import DATA_FIELDS, METADATA_FIELDS, REQUIREMENTS
 from riskbus.configuration import CHANGEABLE, WHY_NOT
@@ -65,6 +66,7 @@ def fixed() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "kinds": kinds, "fields": fields, "requirements": requirements, "settings": settings, "fixed": fixed,
+    "commands": commands,
 }  # fmt: skip
 
 

@@ -34,7 +34,11 @@ def add_to(commands: "_SubParsersAction[Any]") -> None:
         help="prove that an audit log is complete and unaltered, or say what is wrong with it",
         description="Recompute every hash, tree and signature of every stream in DIR and below, from the bytes alone.\n"
         "Works while the log is being written; the writer's unfinished last line is no damage.",
-        epilog="exit codes:\n"
+        epilog="examples:\n"
+        "  riskbus verify /var/log/intraday-jules             one log, also while it is written\n"
+        "  riskbus verify /archive --anchor pod-output.txt    many, compared with what a pod said at the time\n"
+        "\n"
+        "exit codes:\n"
         "  0   fine\n"
         "  1   tampering: records were altered, removed, reordered or added\n"
         "  2   damage: torn or unreadable lines\n"
