@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from riskbus.errors import SettingsError
 from riskbus.settings import AuditSettings
 
-CHANGEABLE = frozenset({"latency_slo_us"})
+CHANGEABLE = frozenset({"latency_slo_us", "record_outcomes", "slow_subscriber_seconds"})
 """Settings that can change while a bus runs."""
 
 WHY_NOT = {

@@ -209,7 +209,7 @@ class RiskEventBus(Publishing):
         return self._configuration.change(changes, sources, change)
 
     def _adopt(self, settings: BusSettings, change: Change) -> None:
-        self._delivery.set_objectives(settings.latency_slo_us)
+        self._machinery.adopt(settings)
         self._log.adopt(dict(settings), change)
 
     def statistics(self) -> BusStatistics:

@@ -29,6 +29,7 @@ class Delivery:
         on_breach: Called when there is something new in `breaches`.
 
     Attributes:
+        slow_ns: The limit that holds now; `set_objectives` takes it into account.
         breaches: Latencies above their objectives.
         tallies: Where each thread puts its latencies.
         thresholds_ns: By priority: calls that take longer in all are to be judged by `judge`.
@@ -45,7 +46,7 @@ class Delivery:
         self._histograms = histograms
         self.tallies = Tallies(histograms)
         self._outcomes = outcomes
-        self._slow_ns = slow_ns
+        self.slow_ns = slow_ns
         self._slow_inline = slow_inline
         self._on_breach = on_breach
         self.breaches = Breaches()
@@ -59,7 +60,7 @@ class Delivery:
         objectives = self._histograms.objectives_ns[: LatencyPath.DURABLE]
         lowest = [min(of_priority) for of_priority in zip(*objectives, strict=True)]
         self.thresholds_ns = tuple(
-            _ALWAYS if priority in self._outcomes.priorities else min(self._slow_ns, lowest[priority])
+            _ALWAYS if priority in self._outcomes.priorities else min(self.slow_ns, lowest[priority])
             for priority in EventPriority
         )
 
@@ -108,7 +109,7 @@ class Delivery:
             if nanoseconds > objectives[path][priority]:
                 late = True
                 self.note_breach(path, event, nanoseconds)
-        if subscription.inline and handler_ns > self._slow_ns:
+        if subscription.inline and handler_ns > self.slow_ns:
             self._slow_inline(subscription, handler_ns)
         if self._outcomes.concern(event):
             self._outcomes.handled(event, subscription, hand_off_ns, handler_ns, failure, late)

@@ -64,7 +64,8 @@ class Machinery:
         self._quarantine = Quarantine(slow_ns, self._notices.send)
         self._watch = Watch((self._look_at_workers, self._look_at_subscribers, self._look_at_breaches))
         self.delivery = Delivery(self.histograms, outcomes, slow_ns, self._slow_inline, self._watch.start)
-        self.delivery.set_objectives(settings.latency_slo_us if settings.enable_latency_monitoring else {})
+        self._outcomes = outcomes
+        self.adopt(settings)
         # With durability `os` nobody waits for the disk, and to look for its end would make the log wait.
         watched = settings.enable_latency_monitoring and settings.durability is not Durability.OS
         self.durability = (
@@ -72,6 +73,12 @@ class Machinery:
         )
         self._workers = Workers(settings.max_workers, self.delivery.call_next, self._watch.ask)
         self.dispatcher = Dispatcher(self.delivery, self._workers)
+
+    def adopt(self, settings: BusSettings) -> None:
+        """Judge handlers by these settings from now on."""
+        self._outcomes.priorities = settings.record_outcomes
+        self._quarantine.slow_ns = self.delivery.slow_ns = round(settings.slow_subscriber_seconds * _NS_PER_SECOND)
+        self.delivery.set_objectives(settings.latency_slo_us if settings.enable_latency_monitoring else {})
 
     def start(self) -> None:
         """Start the threads that queued handlers need, if that was not done yet."""

@@ -30,10 +30,13 @@ class Quarantine:
     Args:
         slow_ns: The limit, in nanoseconds.
         tell: Takes the type and the data of an event of the bus' own.
+
+    Attributes:
+        slow_ns: The limit that holds now.
     """
 
     def __init__(self, slow_ns: int, tell: Callable[[str, dict[str, Any]], None]) -> None:
-        self._slow_ns = slow_ns
+        self.slow_ns = slow_ns
         self._tell = tell
 
     def look(self, subscriptions: tuple[Subscription, ...]) -> None:
@@ -45,7 +48,7 @@ class Quarantine:
                     self._let_out(subscription)
             elif not subscription.inline:
                 delay_ns = max(mailbox.delay_ns(now_ns) for mailbox in subscription.mailboxes)
-                if delay_ns > self._slow_ns:
+                if delay_ns > self.slow_ns:
                     self._put_in(subscription, delay_ns)
 
     def slow_inline(self, subscription: Subscription, handler_ns: int) -> None:

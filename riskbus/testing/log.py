@@ -56,7 +56,7 @@ class MemoryAuditLog(AuditLog):
         return read_records(self.settings.path)
 
     def events(self) -> list[dict[str, Any]]:
-        """Return the records of events so far, in order. Waits until all of it is durable."""
+        """Return what the program published so far, in order. Waits until all of it is durable."""
         return only_events(self.records())
 
     def close(self, timeout: float = 5.0) -> tuple[bytes, ...]:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from riskbus import AuditLog, ClosedError, EventPriority, RiskEvent, RiskEventBus, SettingsError
+from riskbus import AuditLog, ClosedError, EventPriority, EventType, RiskEvent, RiskEventBus, SettingsError
 from riskbus.bus_settings import BusSettings
 from riskbus.configuration import CHANGEABLE, WHY_NOT, changed
-from riskbus.testing import read_events, read_records
+from riskbus.testing import Inbox, read_events, read_records
 
 Open = Callable[..., RiskEventBus]
 Changes = Callable[[RiskEventBus], list[dict[str, Any]]]
@@ -36,6 +36,39 @@ def test_an_objective_changes_at_once(open_bus: Open) -> None:
     assert now.latency_slo_us == bus.settings.latency_slo_us == {EventPriority.HIGH: 0.001}
     bus.publish(event())
     assert late(bus) == 1
+
+
+def test_what_is_recorded_of_handlers_changes_at_once(open_bus: Open, path: Path) -> None:
+    """Everything while a problem is looked for, less on a normal day."""
+    bus = open_bus(record_outcomes=[])
+    bus.subscribe(None, Inbox(), inline=True, name="desk")
+    bus.publish(event(1))
+    bus.reconfigure(record_outcomes=["HIGH"])
+    bus.publish(event(2))
+    bus.reconfigure(record_outcomes="")
+    bus.publish(event(3))
+    assert bus.audit_log.flush(10)
+    kinds = [record["event_type"] for record in read_records(path)]
+    assert [kind for kind in kinds if not kind.startswith("AUDIT_")] == [
+        "LIMIT_BREACH",
+        "LIMIT_BREACH",
+        EventType.HANDLER_OUTCOME,
+        "LIMIT_BREACH",
+    ]
+
+
+def test_who_is_a_slow_subscriber_changes_at_once(
+    open_bus: Open, until: Callable[[Callable[[], object]], bool]
+) -> None:
+    """A handler that was known to be slow, and that now must not be."""
+    bus = open_bus(slow_subscriber_seconds=3600)
+    hangs = Inbox(held=True)
+    bus.subscribe("LIMIT_BREACH", hangs, name="slow")
+    bus.publish(event())
+    assert hangs.wait_for(1)
+    bus.reconfigure(slow_subscriber_seconds=0.001)
+    assert until(lambda: bus.statistics().subscriptions[0].quarantined)
+    hangs.release()
 
 
 def test_a_change_is_a_record_with_before_and_after(open_bus: Open, changes: Changes) -> None:
