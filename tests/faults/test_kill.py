@@ -1,9 +1,6 @@
 """kill -9 at any moment: what append accepted is written, once and in order, by whoever comes next."""
 
-import json
 import subprocess
-import sys
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +10,8 @@ import pytest
 from riskbus.format.findings import Finding
 from riskbus.runtime import AuditLog
 from riskbus.store.verification import verify_tree
-from tests.faults import reading
 from tests.faults.conftest import size
+from tests.faults.witness import Statement, end_victims, found
 
 if TYPE_CHECKING:
     from tests.faults.volumes import Volume
@@ -23,18 +20,6 @@ KILLS = size("FAULTS_KILLS", 200)
 _AT_ONCE = 50  # kills in a row on one directory; then the last heir finishes and everything is checked
 
 Open = Callable[..., AuditLog]
-Accepted = dict[tuple[int, int], int]
-"""How many events of each run and thread were accepted."""
-
-
-def _kill(path: Path, first: int, rounds: int) -> Accepted:
-    """Let a witness start and kill so many victims, and return what they had testified to."""
-    command = [sys.executable, "-m", "tests.faults.victims", path, first, rounds]
-    ended = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    lines = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("[")]
-    assert len(lines) == rounds
-    return {(run, thread): count for run, counts in lines for thread, count in enumerate(counts)}
 
 
 def _let_the_last_heir_finish(open_log: Open, directory: Path, shared_memory: Path) -> None:
@@ -44,15 +29,12 @@ def _let_the_last_heir_finish(open_log: Open, directory: Path, shared_memory: Pa
         assert log.close(30) == ()
 
 
-def _check(directory: Path, accepted: Accepted) -> None:
+def _check(directory: Path, statements: list[Statement]) -> None:
     """0 lost, 0 torn, 0 twice, and each thread's own order."""
-    written: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for run, thread, number in reading.numbers(directory):
-        written[run, thread].append(number)
-    for publisher, count in accepted.items():
-        found = written[publisher]
-        assert found == list(range(len(found))), f"events of {publisher} are lost, repeated or out of order"
-        assert count <= len(found) <= count + 1, f"{count} events of {publisher} were accepted, {len(found)} are there"
+    written = found(directory)
+    for said in statements:
+        there = written.get((said.run, said.thread), 0)
+        assert said.accepted <= there <= said.accepted + 1, f"{said}, but {there} events are there"
     assert [finding for finding in verify_tree(directory, [], lambda _: None).findings if not _by_kill(finding)] == []
 
 
@@ -70,10 +52,10 @@ def test_a_killed_process_loses_nothing_that_it_had_accepted(
     events = 0
     for first in range(0, KILLS, _AT_ONCE):
         directory = volume.path / str(first)
-        accepted = _kill(directory / "risk_audit.jsonl", first, min(_AT_ONCE, KILLS - first))
+        statements = end_victims(directory / "risk_audit.jsonl", first, min(_AT_ONCE, KILLS - first))
         _let_the_last_heir_finish(open_log, directory, shared_memory)
-        _check(directory, accepted)
-        events += sum(accepted.values())
+        _check(directory, statements)
+        events += sum(said.accepted for said in statements)
         subprocess.run(["rm", "-rf", directory], check=True)
         done = first + _AT_ONCE
         if first * 10 // KILLS != done * 10 // KILLS:
@@ -87,8 +69,8 @@ def test_what_was_accepted_while_the_volume_was_gone_is_written_when_it_is_back(
     """Killed again and again without ever reaching the volume."""
     directory = tmp_path / "audit"
     directory.touch()
-    accepted = _kill(directory / "risk_audit.jsonl", 0, 4)
-    assert sum(accepted.values()) > 0
+    statements = end_victims(directory / "risk_audit.jsonl", 0, 4)
+    assert sum(said.accepted for said in statements) > 0
     directory.unlink()
     _let_the_last_heir_finish(open_log, directory, shared_memory)
-    _check(directory, accepted)
+    _check(directory, statements)

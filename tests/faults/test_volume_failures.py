@@ -67,37 +67,6 @@ def test_out_of_inodes_loses_nothing(make_volume: MakeVolume, open_log: Open, ma
     assert reading.numbers(directory) == list(range(400))
 
 
-def test_a_failed_sync_is_never_tried_again_on_the_same_file(
-    make_volume: MakeVolume, open_log: Open, make_event: Event, tmp_path: Path
-) -> None:
-    """The kernel reports the loss once, and a second fsync succeeds although the pages are gone.
-
-    The device is a file with holes on a full tmpfs. What a receipt called durable must be on it after a remount, which
-    a writer that retries fsync cannot achieve. Without its journal, ext4 acknowledges even the first sync that failed.
-    """
-    backing = tmp_path / "backing"
-    backing.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", backing], check=True)
-    try:
-        volume = make_volume(32, backing)
-        volume.hollow_out(20)
-        directory = volume.path / "audit"
-        log = open_log(directory)
-        receipts = [log.append(make_event(number)) for number in range(10)]
-        assert receipts[-1].wait_durable(5)
-        ballast = volume.fill_backing()
-        receipts += [log.append(make_event(number, padding=8000)) for number in range(10, 200)]
-        assert not receipts[-1].wait_durable(1)
-        assert log.status().write_failures > 0
-        ballast.unlink()
-        assert receipts[-1].wait_durable(30)
-        assert log.close() == ()
-        volume.remount()
-        assert reading.numbers(directory) == list(range(200))
-    finally:
-        subprocess.run(["umount", "-l", backing], check=True)
-
-
 def test_a_frozen_volume_does_not_block_publishing(make_volume: MakeVolume, open_log: Open, make_event: Event) -> None:
     """The writer's thread hangs in the kernel; the trading thread never notices."""
     volume = make_volume(16)

@@ -1,12 +1,13 @@
 """Trading processes that are there to be killed, and the witness that outlives them.
 
-    python -m tests.faults.victims PATH FIRST ROUNDS
+    python -m tests.faults.victims PATH FIRST ROUNDS            kill each victim
+    python -m tests.faults.victims PATH FIRST ROUNDS IMAGE      first cut the power of the volume that is in this image
 
-The program is the witness. It forks one victim after the other, kills each with SIGKILL at a random moment, and prints
-what the victim had testified to: a line of JSON for each, [run, [accepted by thread 0, by thread 1, ...]].
+The program is the witness. It forks one victim after the other, ends each with SIGKILL at a random moment, and prints
+what the victim had testified to: a line of JSON for each, [run, [accepted by each thread], [durable for each thread]].
 
-A victim testifies by a store into memory that it shares with the witness, after `append` has returned and before it
-does anything else. So the witness knows what was accepted without asking the log, and a kill cannot take that back.
+A victim testifies by a store into memory that it shares with the witness, after `append` or a receipt has said so and
+before it does anything else. So the witness knows it without asking the log, and a kill cannot take it back.
 """
 
 import json
@@ -16,6 +17,8 @@ import random
 import select
 import signal
 import sys
+from itertools import count
+from pathlib import Path
 from threading import Thread
 from time import monotonic
 
@@ -24,6 +27,7 @@ from prometheus_client import CollectorRegistry
 from riskbus.events import EventPriority, EventType, RiskEvent
 from riskbus.runtime import AuditLog
 from riskbus.settings import AuditSettings
+from tests.faults.volumes import Volume
 
 _WAVES = (40, 90, 160)  # events of each thread between two waits: what is on its way must fit into half of the ring
 THREADS = len(_WAVES)
@@ -37,31 +41,40 @@ _OLD_AGE = 1.0  # seconds after which a victim is killed that cannot work, becau
 
 
 class Testimony:
-    """Words in memory that a victim shares with its witness: for each thread, how many events were accepted."""
+    """Words in memory that a victim shares with its witness.
+
+    Attributes:
+        accepted: for each thread, how many of its events `append` has returned for.
+        durable: for each thread, how many of its events are durable as the receipts say.
+    """
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, mmap.PAGESIZE)
-        self.accepted = memoryview(self._memory).cast("Q")
+        words = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("Q")
+        self.accepted, self.durable = words[:THREADS], words[THREADS : 2 * THREADS]
 
-    def read(self) -> list[int]:
-        """Return how many events of each thread were accepted, and start again from none."""
-        counts = self.accepted[:THREADS].tolist()
+    def forget(self) -> None:
+        """Start again from none."""
         for thread in range(THREADS):
-            self.accepted[thread] = 0
-        return counts
+            self.accepted[thread] = self.durable[thread] = 0
 
 
 def publish(log: AuditLog, run: int, thread: int, testimony: Testimony) -> None:
     """Append events for ever, and testify to each."""
-    number = 0
-    while True:
+    asked, receipt = 0, None
+    for number in count():
         padding = "x" * 2000 if number % _LONG == _LONG - 1 else ""
         data = {"number": [run, thread, number], "padding": padding}
-        receipt = log.append(RiskEvent(EventType.THROTTLE, EventPriority(number % 4), "test", data))
-        number += 1
-        testimony.accepted[thread] = number
-        while number % _WAVES[thread] == 0 and not receipt.wait_durable(1):
-            pass
+        newest = log.append(RiskEvent(EventType.THROTTLE, EventPriority(number % 4), "test", data))
+        testimony.accepted[thread] = number + 1
+        if receipt is None:
+            asked, receipt = number, newest
+        if (number + 1) % _WAVES[thread] == 0:
+            while not newest.wait_durable(1):
+                pass
+            asked, receipt = number, newest
+        if receipt.durable:
+            testimony.durable[thread] = asked + 1
+            receipt = None
 
 
 def trade(path: str, run: int, testimony: Testimony) -> None:
@@ -76,22 +89,28 @@ def trade(path: str, run: int, testimony: Testimony) -> None:
         thread.join()
 
 
-def fork_and_kill(path: str, run: int, testimony: Testimony) -> None:
-    """Start a victim and kill it at a random moment."""
+def fork_and_end(path: str, run: int, testimony: Testimony, volume: Volume | None) -> None:
+    """Start a victim and kill it at a random moment, after a power cut where a volume is given."""
     victim = os.fork()
     if victim == 0:
         try:
             trade(path, run, testimony)
         finally:
             os._exit(1)
-    wait_for_the_moment(victim, testimony)
+    wait_for_the_moment(victim, testimony.durable if volume else testimony.accepted)
+    if volume:
+        volume.cut_power()
     os.kill(victim, signal.SIGKILL)
     _, status = os.waitpid(victim, 0)
     if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
         sys.exit(f"victim {run} ended before it was killed")
+    if volume:
+        volume.remount()
+        for ring in Path(os.environ["RISK_AUDIT_STAGING_DIR"]).iterdir():
+            ring.unlink()  # memory does not survive a power cut either
 
 
-def wait_for_the_moment(victim: int, testimony: Testimony) -> None:
+def wait_for_the_moment(victim: int, testimony: "memoryview[int]") -> None:
     """Wait for a random time while the victim is young, or until it has testified to a random number of events."""
     choose = random.Random()  # noqa: S311 -- any moment will do
     died = os.pidfd_open(victim)
@@ -99,18 +118,20 @@ def wait_for_the_moment(victim: int, testimony: Testimony) -> None:
         select.select([died], [], [], choose.uniform(0, _CHILDHOOD))
     else:
         work, end = choose.randrange(1, _WORK), monotonic() + _OLD_AGE
-        while sum(testimony.accepted[:THREADS]) < work and monotonic() < end:
+        while sum(testimony) < work and monotonic() < end:
             select.select([died], [], [], _GLANCE)
     os.close(died)
 
 
-def main(path: str, first: int, rounds: int) -> None:
-    """Fork, kill, and print what was accepted."""
+def main(path: str, first: int, rounds: int, image: str = "") -> None:
+    """Fork, end, and print what was testified to."""
     testimony = Testimony()
+    volume = Volume(Path(path).parents[1], Path(image)) if image else None
     for run in range(first, first + rounds):
-        fork_and_kill(path, run, testimony)
-        sys.stdout.write(json.dumps([run, testimony.read()]) + "\n")
+        fork_and_end(path, run, testimony, volume)
+        sys.stdout.write(json.dumps([run, testimony.accepted.tolist(), testimony.durable.tolist()]) + "\n")
+        testimony.forget()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])

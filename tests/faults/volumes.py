@@ -58,11 +58,10 @@ class Volume:
         """Leave no byte free where the image is, so that the device fails; returns the file to remove."""
         return fill(self.image.parent)
 
-    def hollow_out(self, megabytes: int) -> None:
+    def hollow_out(self) -> None:
         """Take away what backs the free space, while journal and metadata keep theirs."""
-        hog = self.path / "hog"
-        hog.write_bytes(bytes(megabytes << 20))
-        os.sync()
+        hog = self.fill()
+        sh("sync", "-f", self.path)
         listing = subprocess.run(["filefrag", "-e", hog], capture_output=True, text=True, check=True).stdout
         hog.unlink()
         sh("umount", self.path)
@@ -110,9 +109,9 @@ def fill(directory: Path) -> Path:
 
 def make_image(image: Path, megabytes: int, *options: str) -> None:
     """Make an ext4 of so many MiB in a file whose blocks are all there."""
-    with image.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, megabytes << 20)
+    sh("truncate", "--size", megabytes << 20, image)
     sh("mkfs.ext4", "-q", "-F", "-b", BLOCK, "-m", 0, "-E", "nodiscard", *options, image)
+    sh("fallocate", "--length", megabytes << 20, image)  # mkfs makes holes where it wants zeros, also in the journal
 
 
 def mount(image: Path, path: Path, *options: str) -> None:
