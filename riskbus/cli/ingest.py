@@ -10,6 +10,7 @@ import orjson
 
 from riskbus.cli.rendering import plain
 from riskbus.errors import SettingsError
+from riskbus.format.collected import Joiner
 from riskbus.format.emergency import Collector, Emergency
 from riskbus.format.output import anchor_line
 from riskbus.format.record import decode
@@ -115,8 +116,11 @@ def _collect(collector: Collector, file: str) -> None:
 
 
 def _feed(collector: Collector, lines: BinaryIO, name: str) -> None:
-    for number, line in enumerate(lines, 1):
-        collector.feed(line, f"{name}, line {number}")
+    joiner = Joiner()
+    for number, part in enumerate(lines, 1):
+        line = joiner.join(part)
+        if line is not None:
+            collector.feed(line, f"{name}, line {number}")
 
 
 def _exit_code(done: Ingested) -> int:

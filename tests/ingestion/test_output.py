@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskbus.events import EventPriority, EventType, RiskEvent
+from riskbus.format.collected import Joiner
 from riskbus.format.emergency import Collector, Emergency
 from riskbus.format.output import emergency_lines
 from riskbus.format.record import encode_event
@@ -69,6 +70,43 @@ def test_order_repetitions_and_what_stands_between_do_not_matter(garbage: list[b
     collector = collect(mixed)
     assert set(collector.records()) == set(copies)
     assert collector.unreadable() == []
+
+
+def _cri(stream: str, tag: str, text: str) -> bytes:
+    return f"{TIME} {stream} {tag} {text}\n".encode()
+
+
+def _docker(stream: str, tag: str, text: str) -> bytes:
+    return json.dumps({"log": text + ("\n" if tag == "F" else ""), "stream": stream, "time": TIME}).encode() + b"\n"
+
+
+@pytest.mark.parametrize("write", [_cri, _docker])
+@pytest.mark.parametrize("cut", [1, 20, 200])
+def test_a_copy_that_the_runtime_took_apart_is_put_together(write: Callable[[str, str, str], bytes], cut: int) -> None:
+    """A workload wrote 16 KiB without a line feed just before it."""
+    copy = make(1)
+    line = emergency_lines(*copy)[0].decode().rstrip()
+    pieces = [
+        write("stdout", "P", "x" * 16384),
+        write("stderr", "P", "in between"),
+        write("stdout", "P", line[:cut]),
+        write("stderr", "F", "nothing of ours"),
+        write("stdout", "F", line[cut:]),
+        write("stdout", "F", "the next one"),
+    ]
+    joiner = Joiner()
+    lines = [joined for piece in pieces if (joined := joiner.join(piece)) is not None]
+    assert len(lines) == 3
+    collector = collect(lines)
+    assert collector.records() == [copy]
+    assert collector.unreadable() == []
+
+
+@given(st.lists(st.binary(max_size=50)))
+def test_lines_of_other_kinds_are_left_as_they_are(lines: list[bytes]) -> None:
+    """Whatever looks like nothing known is passed on."""
+    joiner = Joiner()
+    assert [joiner.join(line) for line in lines] == lines
 
 
 def test_a_line_that_is_cut_off_is_pointed_out() -> None:
