@@ -4,6 +4,7 @@ import fcntl
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import pytest
 from riskbus.events import RiskEvent
 from riskbus.format.findings import Severity
 from riskbus.format.output import emergency_lines
-from riskbus.format.record import encode_event
+from riskbus.format.record import encode_event, leaf_hash, to_line
 from riskbus.runtime import AuditLog
 from riskbus.store.stream import list_segments
 from riskbus.store.verification import verify_tree
@@ -113,6 +114,19 @@ def test_an_unfinished_last_line_becomes_the_copy_of_what_is_put_back(ingest: In
     with killed.segment.open("ab") as file:
         file.write(first[:50])
     assert ingest(killed.directory, killed.copies())[0] == 0
+    assert killed.numbers() == list(range(10))
+    assert worst(killed) is None
+
+
+def test_lines_that_an_abandoned_segment_holds_do_not_count(ingest: Ingest, killed: Log) -> None:
+    """The writer had begun the next one, to repeat them there, and got no further."""
+    first = min(killed.lost)
+    with killed.segment.open("ab") as file:
+        for seq in (first, first + 1):
+            file.write(to_line(killed.lost[seq], leaf_hash(killed.lost[seq])))
+    (killed.directory / re.sub(r"-000000-\d+", f"-000001-{first:012d}", killed.segment.name)).touch()
+    code, done = ingest(killed.directory, killed.copies())
+    assert (code, len(done["appended"])) == (0, 6)
     assert killed.numbers() == list(range(10))
     assert worst(killed) is None
 
