@@ -35,6 +35,13 @@ class Durability(StrEnum):
     SYNC = "sync"
 
 
+class WriterKind(StrEnum):
+    """What the writer runs in."""
+
+    THREAD = "thread"
+    PROCESS = "process"
+
+
 class ReportMode(StrEnum):
     """Whether this process reports its log to the Kubernetes API."""
 
@@ -96,6 +103,7 @@ class AuditSettings(BaseModel):
     Attributes:
         path: the file that users follow; its directory holds the stream. `RISK_AUDIT_LOG_PATH`.
         durability: os, group or sync. `RISK_AUDIT_DURABILITY`.
+        writer: thread, or process: a child that hashes, syncs and hangs in the trader's stead. `RISK_AUDIT_WRITER`.
         rotation_max_size: bytes after which a new segment begins. `RISK_AUDIT_ROTATION_MAX_SIZE`.
         rotation_max_age: seconds after which a new segment begins. `RISK_AUDIT_ROTATION_MAX_AGE`.
         rotation_compress: whether closed segments are compressed. `RISK_AUDIT_ROTATION_COMPRESS`.
@@ -118,6 +126,7 @@ class AuditSettings(BaseModel):
 
     path: Annotated[Path, BeforeValidator(_file)] = DEFAULT_PATH
     durability: Annotated[Durability, BeforeValidator(_lower)] = Durability.GROUP
+    writer: Annotated[WriterKind, BeforeValidator(_lower)] = WriterKind.THREAD
     rotation_max_size: Annotated[int, BeforeValidator(_size), Field(ge=64 << 10)] = 256 << 20
     rotation_max_age: Annotated[float, BeforeValidator(seconds), Field(ge=1)] = 86400
     rotation_compress: bool = True
@@ -181,6 +190,7 @@ class AuditSettings(BaseModel):
 VARIABLES = {
     "path": "RISK_AUDIT_LOG_PATH",
     "durability": "RISK_AUDIT_DURABILITY",
+    "writer": "RISK_AUDIT_WRITER",
     "rotation_max_size": "RISK_AUDIT_ROTATION_MAX_SIZE",
     "rotation_max_age": "RISK_AUDIT_ROTATION_MAX_AGE",
     "rotation_compress": "RISK_AUDIT_ROTATION_COMPRESS",

@@ -38,21 +38,31 @@ class Checkpoint:
 
 
 class Signer:
-    """An Ed25519 key that exists in this object only. Thread-safe."""
+    """An Ed25519 key that exists in memory only. Thread-safe.
 
-    def __init__(self, name: str) -> None:
-        self._key = Ed25519PrivateKey.generate()
-        self._name = name
+    Attributes:
+        name: of the key, and the origin of what it signs.
+        verifier_key: the public key as signed-note writes it: name, key identifier, key.
+    """
+
+    def __init__(self, name: str, seed: bytes = b"") -> None:
+        """Make a new key, or the one of this seed."""
+        self._key = Ed25519PrivateKey.from_private_bytes(seed) if seed else Ed25519PrivateKey.generate()
+        self.name = name
         public = _ED25519 + self._key.public_key().public_bytes_raw()
         self._key_id = _key_id(name, public)
         self.verifier_key = f"{name}+{self._key_id.hex()}+{b64encode(public).decode()}"
-        """The public key as signed-note writes it: name, key identifier, key."""
+
+    @property
+    def seed(self) -> bytes:
+        """The private key, for another process of this incarnation; goes through memory only."""
+        return self._key.private_bytes_raw()
 
     def sign(self, size: int, root: bytes) -> Checkpoint:
         """Return the checkpoint for a tree of this size and root; its origin is the key's name."""
-        text = f"{self._name}\n{size}\n{b64encode(root).decode()}\n"
+        text = f"{self.name}\n{size}\n{b64encode(root).decode()}\n"
         signature = b64encode(self._key_id + self._key.sign(text.encode())).decode()
-        return Checkpoint(self._name, size, root, f"{text}\n— {self._name} {signature}\n")
+        return Checkpoint(self.name, size, root, f"{text}\n— {self.name} {signature}\n")
 
 
 def parse(note: str) -> Checkpoint:

@@ -13,9 +13,15 @@ class Tree:
 
     __slots__ = ("_edge", "size")
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._edge: list[bytes] = []
+    def __init__(self, size: int = 0, edge: bytes = b"") -> None:
+        """Go on with a tree of this size and edge; both as they are for an empty one if not given."""
+        self.size = size
+        self._edge = [edge[start : start + 32] for start in range(0, len(edge), 32)]
+
+    @property
+    def edge(self) -> bytes:
+        """The roots of the perfect subtrees that make up the tree, the largest first: 32 bytes each."""
+        return b"".join(self._edge)
 
     def append(self, leaf: bytes) -> None:
         """Add the hash of the next leaf."""

@@ -4,6 +4,8 @@ A record is a JSON object of nine fields in fixed order, without line breaks:
 
     {"seq":…,"ts":…,"event_id":…,"event_type":…,"priority":…,"source":…,"data":…,"metadata":…,"timestamp_ns":…}
 
+Its **body** is the same object without `seq`: what a publisher makes and stages. The writer puts the number in.
+
 Its line in the file is the same bytes with `,"hash":"<base64>"` put in before the closing brace and a line feed after
 it. The hash is the RFC 6962 leaf hash of the record, so it covers every byte of the line but its own.
 """
@@ -12,21 +14,21 @@ from base64 import b64decode
 from binascii import b2a_base64
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
 import orjson
 
 from riskbus.errors import FormatError
-from riskbus.events import EventPriority, EventType, RiskEvent, event_type_name
+from riskbus.events import RiskEvent
+from riskbus.stamps import timestamp
 
 FORMAT_VERSION = 1
 FIELDS = ("seq", "ts", "event_id", "event_type", "priority", "source", "data", "metadata", "timestamp_ns")
 MAX_RECORD_BYTES = 64 << 10
 """A longer record keeps its circumstances, and its payload is replaced by size and hash."""
+MAX_BODY_BYTES = MAX_RECORD_BYTES - len(b'"seq":,') - 20  # 20: digits of the largest number there can be
 
 HASH_PREFIX = b',"hash":"'
 _TAIL_LENGTH = len(HASH_PREFIX) + 44 + len(b'"}')  # 44: base64 of the 32 bytes of SHA-256
@@ -34,62 +36,37 @@ _REPR_LIMIT = 1000  # characters: enough to recognise an object, too few to matt
 _NAME_LIMIT = 1024  # characters of source and event_id that a record which would be too long keeps
 _DEPTH_LIMIT = 32  # nesting that a payload which orjson refused keeps
 _INT_LIMIT = 1 << 63
-_PRIORITIES = tuple(priority.name for priority in EventPriority)
 
 dumps = orjson.dumps
-_moment = (-1, "")  # a millisecond and its text, replaced as a whole
 
 
-def timestamp(timestamp_ns: int) -> str:
-    """Return nanoseconds since the epoch as RFC 3339 in UTC with milliseconds (cut, not rounded)."""
-    global _moment  # noqa: PLW0603 -- a cache of one entry; a race only makes a text twice
-    millisecond = timestamp_ns // 1_000_000
-    cached, text = _moment
-    if millisecond != cached:
-        text = f"{_second(millisecond // 1000)}.{millisecond % 1000:03d}Z"
-        _moment = (millisecond, text)
-    return text
-
-
-@lru_cache(maxsize=8)
-def _second(second: int) -> str:
-    # Not strftime, which imports a module, and so fails while the interpreter ends.
-    return datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()
-
-
-def encode_event(seq: int, event: RiskEvent) -> bytes:
-    """Return the record of an event. Raises no Exception, whatever the event holds.
+def encode_event(event: RiskEvent) -> bytes:
+    """Return the body of an event's record: all but the number, which `with_number` puts in. Raises no Exception.
 
     What JSON does not know becomes its text; a payload that is too long becomes its size and hash.
     """
     try:
-        kind = event.event_type
-        record = dumps(
-            {
-                "seq": seq,
-                "ts": timestamp(event.timestamp_ns),
-                "event_id": event.event_id,
-                "event_type": kind if kind.__class__ is EventType else event_type_name(kind),
-                "priority": _PRIORITIES[event.priority],
-                "source": event.source,
-                "data": event.data,
-                "metadata": event.metadata,
-                "timestamp_ns": event.timestamp_ns,
-            },
-            _as_json,
-        )
+        body = dumps(event.fields, as_json)
     except Exception as error:  # noqa: BLE001 -- whatever a foreign object raises, the record stays
-        if error.__cause__ is not None and not isinstance(error.__cause__, Exception):
-            raise error.__cause__ from None  # orjson wraps even a KeyboardInterrupt that came in _as_json
-        record = _encode_carefully(seq, event)
-    return record if len(record) <= MAX_RECORD_BYTES else _encode_shortened(seq, record)
+        body = encode_carefully(event, error)
+    return body if len(body) <= MAX_BODY_BYTES else encode_shortened(body)
 
 
-def encode_control(seq: int, kind: str, data: Mapping[str, Any], event_id: str, timestamp_ns: int) -> bytes:
-    """Return one of the log's own records; `kind` begins with AUDIT_."""
+def encode_carefully(event: RiskEvent, error: Exception) -> bytes:
+    """Return the body of an event's record where orjson raised this error.
+
+    Raises:
+        BaseException: what was thrown in from outside, for example KeyboardInterrupt; orjson wraps even that.
+    """
+    if error.__cause__ is not None and not isinstance(error.__cause__, Exception):
+        raise error.__cause__ from None
+    return dumps({name: _plain(value) for name, value in event.fields.items()})
+
+
+def encode_control(kind: str, data: Mapping[str, Any], event_id: str, timestamp_ns: int) -> bytes:
+    """Return the body of one of the log's own records; `kind` begins with AUDIT_."""
     return dumps(
         {
-            "seq": seq,
             "ts": timestamp(timestamp_ns),
             "event_id": event_id,
             "event_type": kind,
@@ -102,8 +79,13 @@ def encode_control(seq: int, kind: str, data: Mapping[str, Any], event_id: str, 
     )
 
 
+def with_number(seq: int, body: bytes) -> bytes:
+    """Return the record with this number and body."""
+    return b'{"seq":%d,%b' % (seq, body[1:])
+
+
 def renumber(seq: int, record: bytes) -> bytes:
-    """Return the same record with another sequence number."""
+    """Return the same record with another number."""
     return b'{"seq":%d%b' % (seq, record[record.index(b",") :])
 
 
@@ -155,7 +137,7 @@ def decode(record: bytes) -> dict[str, Any]:
     return fields
 
 
-def _as_json(value: object) -> object:
+def as_json(value: object) -> object:
     """Return something JSON knows for a value that orjson does not."""
     if isinstance(value, Decimal):
         return str(value)
@@ -179,27 +161,6 @@ def _utf8(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _encode_carefully(seq: int, event: RiskEvent) -> bytes:
-    now = event.timestamp_ns if type(event.timestamp_ns) is int and 0 <= event.timestamp_ns < _INT_LIMIT else 0
-    try:
-        kind = event_type_name(event.event_type)
-    except Exception:  # noqa: BLE001 -- changed after it was made
-        kind = safe_repr(event.event_type)
-    return dumps(
-        {
-            "seq": seq,
-            "ts": timestamp(now),
-            "event_id": _plain(event.event_id),
-            "event_type": kind,
-            "priority": _PRIORITIES[event.priority] if event.priority in tuple(EventPriority) else "NORMAL",
-            "source": _plain(event.source),
-            "data": _plain(event.data),
-            "metadata": _plain(event.metadata),
-            "timestamp_ns": now,
-        }
-    )
-
-
 def _plain(value: object, depth: int = 0) -> object:  # noqa: PLR0911 -- one return for each kind of JSON value
     """Return a copy of a payload that any JSON library can write."""
     try:
@@ -213,7 +174,7 @@ def _plain(value: object, depth: int = 0) -> object:  # noqa: PLR0911 -- one ret
             return {_key(key): _plain(item, depth + 1) for key, item in value.items()}
         if depth < _DEPTH_LIMIT and isinstance(value, list | tuple | AbstractSet):
             return [_plain(item, depth + 1) for item in value]
-        text = _as_json(value)
+        text = as_json(value)
         return text if isinstance(text, str) else safe_repr(value)
     except Exception:  # noqa: BLE001 -- a foreign container may raise anything
         return safe_repr(value)
@@ -223,14 +184,14 @@ def _key(key: object) -> str:
     return _utf8(key) if isinstance(key, str) else safe_repr(key)
 
 
-def _encode_shortened(seq: int, record: bytes) -> bytes:
-    fields = orjson.loads(record)
+def encode_shortened(body: bytes) -> bytes:
+    """Return a body that is too long with sizes and hashes in the place of what makes it so."""
+    fields = orjson.loads(body)
     for name in ("data", "metadata"):
         payload = dumps(fields[name])
         if len(payload) > _REPR_LIMIT:
             digest = sha256(payload).hexdigest()
             fields[name] = {"audit_omitted": "too large", "bytes": len(payload), "sha256": digest}
-    for name in ("event_id", "event_type", "source"):
+    for name in ("event_id", "source"):
         fields[name] = fields[name][:_NAME_LIMIT] if isinstance(fields[name], str) else safe_repr(fields[name])
-    fields["seq"] = seq
     return dumps(fields)

@@ -3,8 +3,10 @@
 import os
 import platform
 import socket
+from collections.abc import Callable
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
+from time import time_ns
 from typing import Any
 
 import orjson
@@ -12,12 +14,24 @@ import orjson
 from riskbus.clock import ClockStatus
 from riskbus.configuration import Change
 from riskbus.format.checkpoint import Checkpoint
-from riskbus.format.record import FORMAT_VERSION
+from riskbus.format.record import FORMAT_VERSION, encode_control
 from riskbus.mount import MountReport
 from riskbus.runtime.journal import Outage
 from riskbus.settings import AuditSettings
+from riskbus.stamps import uuid7
 from riskbus.store import posix
 from riskbus.store.stream import Previous
+
+Record = Callable[[str, dict[str, Any]], None]
+"""Stages one of the log's own records: its kind and its payload."""
+Say = Callable[[int, str], None]
+"""Logs a message at a level of `logging`; must not block."""
+
+
+def encode_now(kind: str, payload: dict[str, Any]) -> bytes:
+    """Return the body of one of the log's own records, made now."""
+    now = time_ns()
+    return encode_control(kind, payload, uuid7(now), now)
 
 
 def open_payload(  # noqa: PLR0913, PLR0917 -- everything that identifies a writer is one record
@@ -106,6 +120,11 @@ def outage_warning(settings: AuditSettings, error: OSError) -> str:
     where = f"go to {settings.second_dir}" if settings.second_dir else "wait in memory"
     remedy = "; only a restart of the pod, on a volume that is well, heals it" if error.errno in posix.GONE else ""
     return f"the volume of {settings.path} refused a write ({error.strerror}); records {where}{remedy}"
+
+
+def succeeded_payload(first_seq: int) -> dict[str, Any]:
+    """Return the payload of AUDIT_RECOVERED where another writer goes on, from this number, in the same incarnation."""
+    return {"cause": "the writer ended before its time; another one goes on", "first_seq": first_seq}
 
 
 def gap_payload(reason: str, events: int) -> dict[str, Any]:

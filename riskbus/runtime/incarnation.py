@@ -1,30 +1,40 @@
 """One life of an audit log in one process: from AUDIT_OPEN to AUDIT_CLOSE."""
 
 import os
+from _thread import allocate_lock
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import PurePosixPath
-from threading import Thread
-from time import time_ns
+from time import monotonic_ns, time_ns
+from typing import Any
 
-from riskbus.events import RiskEvent, uuid7
-from riskbus.format.checkpoint import Checkpoint
+from riskbus.events import EventPriority, RiskEvent
+from riskbus.format.checkpoint import Checkpoint, Signer
 from riskbus.format.output import emergency_lines
-from riskbus.format.record import encode_event
+from riskbus.format.record import encode_event, with_number
 from riskbus.metrics import AuditMetrics
 from riskbus.mount.judgement import TMPFS
 from riskbus.mount.mountinfo import find_mount, read_mounts
+from riskbus.runtime.control import encode_now
 from riskbus.runtime.courier import Courier, logger
+from riskbus.runtime.host import Equipment, Host, ThreadHost
 from riskbus.runtime.output import Output
-from riskbus.runtime.progress import Progress
+from riskbus.runtime.overseer import Overseer
+from riskbus.runtime.process import ProcessHost
 from riskbus.runtime.receipt import Receipt
-from riskbus.runtime.staging import Staging
-from riskbus.runtime.writer import Writer
-from riskbus.settings import AuditSettings
+from riskbus.runtime.staging import CONTROL, Staging, make_append
+from riskbus.settings import AuditSettings, Durability, WriterKind
+from riskbus.stamps import uuid7
 from riskbus.status import State
-from riskbus.store.ring import SLOT, Ring, create_ring
+from riskbus.store.ring import SLOT, Ring
+from riskbus.store.ring_files import create_ring
 
 _FAREWELL = 1.0  # seconds that the last lines for standard output and the logger get
+
+
+Append = Callable[[RiskEvent], Receipt]
+"""Records an event."""
 
 
 class Incarnation:
@@ -32,93 +42,155 @@ class Incarnation:
 
     Attributes:
         name: 32 hexadecimal digits of a UUID version 7.
-        staging, progress, metrics, writer: the parts.
+        staging, progress: the publishers' side.
+        host: what the writer runs in.
+        metrics: what the writer counts.
+        public_key: the verifier key.
     """
 
-    def __init__(self, settings: AuditSettings, on_checkpoint: Callable[[Checkpoint], None] | None) -> None:
+    def __init__(
+        self, settings: AuditSettings, on_checkpoint: Callable[[Checkpoint], None] | None, use: Callable[[Append], None]
+    ) -> None:
+        """Make the parts; `use` is told which function records events from now on."""
         self.name = uuid7(time_ns()).replace("-", "")
-        self.staging = Staging(_make_ring(settings, self.name))
-        self.progress = Progress(self.staging.wake)
+        self._use = use
+        self._on_checkpoint = on_checkpoint
+        self.ring = _make_ring(settings, self.name)
+        self.staging = Staging(self.ring, on_full=self._refuse_from_now_on)
+        self.staging.attention = self._urgent = settings.durability is Durability.SYNC
+        self.staging.claim()  # AUDIT_OPEN gets the first number, whenever the volume answers
+        signer = Signer(f"{settings.stream_name()}/{self.name}")
+        self.public_key = signer.verifier_key
         self.metrics = AuditMetrics(str(settings.path))
-        self._refusals = count(1)
         self._output = Output()
         self._courier = Courier("riskbus-courier")
-        self.writer = Writer(
+        self._equipment = equipment = Equipment(
             settings,
-            self.name,
+            signer,
             self.staging,
-            self.progress,
-            self.metrics,
             self._output,
             self._courier,
-            on_checkpoint,
+            self.metrics,
+            self._say,
+            self._announce_checkpoint,
         )
-        self._thread = Thread(target=self.writer.run, name="riskbus-writer", daemon=True)
+        in_process = settings.writer is WriterKind.PROCESS and self.ring.path is not None
+        self.host: Host = ProcessHost(equipment) if in_process else ThreadHost(equipment)
+        self.progress = self.host.progress
+        self._refusals = count(1)
+        self._started = allocate_lock()
+        self._overseer = Overseer(self.host, equipment, self._announce)
+        self._append = make_append(self.staging, self.progress, self._second_look)
 
     @property
     def state(self) -> State:
         """What the writer does."""
         if self.progress.ended:
             return State.CLOSED
-        if self.writer.failing:
+        if self.host.failing or self._overseer.hanging:
             return State.FAILING
         return State.OPENING if self.progress.durable_seq < 0 else State.WRITING
 
     def start(self) -> None:
-        """Start the writer."""
-        self._thread.start()
+        """Start the writer, and record events."""
+        if self._started.acquire(blocking=False):
+            self._use(self._append)
+            self.host.start()
+            self._overseer.start()
 
     def start_with_first_record(self) -> None:
         """Start the writer when the first record comes, so that a child that never publishes leaves no file."""
-        claim = self.staging.claim
 
-        def start_and_claim() -> int:
-            self.staging.claim = claim
-            self._thread.start()
-            return claim()
+        def start_and_append(event: RiskEvent) -> Receipt:
+            self.start()
+            return self._append(event)
 
-        self.staging.claim = start_and_claim
+        self._use(start_and_append)
+
+    def adopt(self, settings: AuditSettings) -> None:
+        """Go on with other settings; the writer looks at them once a second."""
+        self._equipment.settings = settings
+        self._urgent = settings.durability is Durability.SYNC
+        self.staging.attention = self._urgent or self.progress.ended
+
+    def record(self, kind: str, payload: dict[str, Any]) -> None:
+        """Stage one of the log's own records. Any thread."""
+        self.staging.stage(encode_now(kind, payload), CONTROL)
 
     def refuse(self, event: RiskEvent) -> Receipt:
         """Send an event that the log cannot take to the emergency stream. Any thread; never blocks."""
-        self.metrics.lost = next(self._refusals)
-        self.metrics.emergency_events += 1
-        for line in emergency_lines(self.name, -1, encode_event(-1, event)):
-            self._output.write(line)
+        self.ring.lost = next(self._refusals)
+        self._emergency(-1, encode_event(event))
+        if not self.progress.ended and not self.staging.full:
+            self._use(self._append)
         return Receipt(-1, self.progress)
 
     def close(self, timeout: float) -> tuple[bytes, ...]:
         """Make everything durable, end the threads, and return the records for which that did not succeed."""
-        if self._thread.ident is not None:
-            self.writer.stop(timeout)
-            self._thread.join(timeout + _FAREWELL)
-        self.staging.refusing = True
+        self._use(self.refuse)
+        self.staging.attention = True
+        self._overseer.stop()
+        if self._started.locked():
+            self.ring.stop_ns = monotonic_ns() + round(timeout * 1e9)
+            self.host.wake()
+            self.host.ended.wait(timeout + _FAREWELL)
         self.progress.end()
-        unfinished = self.writer.give_up()
-        if not self._thread.is_alive():
-            self.writer.release()
+        unfinished = tuple(with_number(seq, body) for seq, body, _ in self.staging.leftovers())
+        self._announce()
+        if self.host.ended.is_set() or not self._started.locked():
+            self.host.release()
             if not unfinished:
-                self.staging.ring.remove()
-            self.staging.ring.give_up()
+                self.ring.remove()
+            self.ring.give_up()
         self._output.finish(_FAREWELL)
         self._courier.finish(_FAREWELL)
         return unfinished
 
     def forget(self) -> None:
         """Let go of the parent's descriptors; for the child after a fork."""
-        self.writer.release()
+        self.host.release()
         self._output.release()
-        self.staging.ring.give_up()
+        self.ring.give_up()
+
+    def _second_look(self, seq: int, event: RiskEvent) -> Receipt | None:
+        if self._urgent or event.priority is EventPriority.CRITICAL:
+            self.host.wake()
+        if self.progress.ended and seq > self.progress.durable_seq:
+            return self.refuse(event)  # the log was closed meanwhile and may not have seen the record
+        return None
+
+    def _refuse_from_now_on(self) -> None:
+        self._use(self.refuse)
+
+    def _announce(self) -> None:
+        for seq, body, _ in self.staging.leftovers():
+            if seq >= self.ring.announced:
+                self.ring.announced = seq + 1
+                self._emergency(seq, body)
+
+    def _emergency(self, seq: int, body: bytes) -> None:
+        self.metrics.emergency_events += 1
+        for line in emergency_lines(self.name, seq, with_number(seq, body)):
+            self._output.write(line)
+
+    def _announce_checkpoint(self, checkpoint: Checkpoint) -> None:
+        if self._on_checkpoint:
+            self._courier.offer(partial(self._on_checkpoint, checkpoint))
+
+    def _say(self, level: int, text: str) -> None:
+        self._courier.offer(partial(logger.log, level, text))
 
 
 def _make_ring(settings: AuditSettings, incarnation: str) -> Ring:
     directory = settings.staging_dir
     mount = find_mount(read_mounts(), PurePosixPath(os.path.realpath(directory)))
     shared = directory if mount is not None and mount.filesystem in TMPFS else None
-    ring = create_ring(shared, incarnation, str(settings.path), settings.staging_size // SLOT)
+    slots = 1 << (settings.staging_size // SLOT).bit_length() - 1
+    ring = create_ring(shared, incarnation, str(settings.path), slots)
     if ring.path is None:
         message = (
-            "AUDIT LOG RISK: %s is no memory file system with %d bytes free; records on their way end with the process"
+            "AUDIT LOG RISK: %s is no memory file system with %d bytes free; the writer is a thread, and records on "
+            "their way end with the process"
         )
         logger.warning(message, directory, settings.staging_size)
     return ring

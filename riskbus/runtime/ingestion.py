@@ -15,16 +15,16 @@ from typing import Any
 
 from riskbus.clock import read_clock_status
 from riskbus.errors import RiskBusError
-from riskbus.events import uuid7
 from riskbus.format.checkpoint import Checkpoint, Signer
 from riskbus.format.emergency import Emergency, Unreadable
 from riskbus.format.merkle import Tree
 from riskbus.format.names import SegmentName
 from riskbus.format.placement import Inventory, Plan, make_plan
-from riskbus.format.record import encode_control, leaf_hash, renumber, to_line
+from riskbus.format.record import leaf_hash, renumber, to_line, with_number
 from riskbus.mount import validate_mount
 from riskbus.runtime import control
 from riskbus.settings import AuditSettings
+from riskbus.stamps import uuid7
 from riskbus.store import posix
 from riskbus.store.inventory import find_segments, take_stock
 from riskbus.store.stream import find_previous
@@ -201,8 +201,7 @@ class _Writing:
         }
 
     def _control(self, kind: str, payload: dict[str, Any]) -> bytes:
-        now = time_ns()
-        return encode_control(self._tree.size, kind, payload, uuid7(now), now)
+        return with_number(self._tree.size, control.encode_now(kind, payload))
 
     def _line(self, record: bytes) -> bytes:
         leaf = leaf_hash(record)

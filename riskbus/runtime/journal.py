@@ -26,6 +26,7 @@ from riskbus.metrics import AuditMetrics
 from riskbus.runtime.places import PROBE_MARGIN, Pause, Places
 from riskbus.settings import AuditSettings, Durability
 from riskbus.store import posix
+from riskbus.store.ring import Ring
 from riskbus.store.segment import Segment
 
 _UNSYNCED_LIMIT = 8 << 20  # bytes after which even durability `os` syncs, so that the backlog stays small
@@ -102,23 +103,23 @@ class Journal:
     """Appends entries to segments and makes them durable. Belongs to the writer's thread.
 
     Attributes:
+        settings: as they are in force.
         segment: the active one, None where the next record begins one.
         failing: whether no directory takes records.
         backlog_bytes: size of the lines that are not yet durable.
     """
 
-    def __init__(self, settings: AuditSettings, incarnation: str, metrics: AuditMetrics, listener: Listener) -> None:
-        self._settings = settings
-        self._incarnation = incarnation
+    def __init__(self, settings: AuditSettings, ring: Ring, metrics: AuditMetrics, listener: Listener) -> None:
+        self.settings = settings
+        self._ring = ring  # counts the segments, for the writer that comes after this one
         self._metrics = metrics
         self._listener = listener
         self._places = Places(settings.path.parent, settings.second_dir)
         self.segment: Segment | None = None
-        self._segments = 0
         self._day = b""  # of the newest record in the active segment
         self._backlog: list[_Chunk] = []
         self._written = 0  # chunks of the backlog that the active segment holds
-        self._announced = -1  # number of the last entry that went to the emergency stream
+        self._announced = ring.announced - 1  # number of the last entry that went to the emergency stream
         self._cause: OSError | None = None
         self._failed_at = 0.0
         self._failed_seq = -1  # the first record that the outage concerns
@@ -143,7 +144,7 @@ class Journal:
             self._backlog.append(chunk)
             self.backlog_bytes += chunk.size
         self._metrics.backlog += len(entries)
-        lazy = self._settings.durability is Durability.OS and self.backlog_bytes < _UNSYNCED_LIMIT
+        lazy = self.settings.durability is Durability.OS and self.backlog_bytes < _UNSYNCED_LIMIT
         self.push(sync=not lazy)
 
     def push(self, *, sync: bool = True) -> None:
@@ -206,14 +207,15 @@ class Journal:
 
     def _begin_segment(self) -> None:
         directory = self._places.prepare(self.backlog_bytes + PROBE_MARGIN if self.failing else 0)
-        name = SegmentName(self._settings.path.stem, self._incarnation, self._segments, self._backlog[0].entries[0].seq)
-        self._segments += 1  # even if creating it fails: the name may be taken then
+        first = self._backlog[0].entries[0].seq
+        name = SegmentName(self.settings.path.stem, self._ring.incarnation, self._ring.segments, first)
+        self._ring.segments += 1  # even if creating it fails: the name may be taken then
         self.segment = Segment(directory, name)
         self._metrics.segments += 1
         self._listener.segment_begun(self.segment)
 
     def _due_for_rotation(self, segment: Segment, chunk: _Chunk) -> bool:
-        settings = self._settings
+        settings = self.settings
         return (
             segment.size >= settings.rotation_max_size
             or chunk.day > self._day
@@ -253,7 +255,7 @@ class Journal:
             self._metrics.count_outage(error)
             self._listener.failed(error)
         if not self._places.give_way():
-            at_once = self._settings.second_dir is None and error.errno not in posix.FULL  # another file may do
+            at_once = self.settings.second_dir is None and error.errno not in posix.FULL  # another file may do
             self._pause.begin(first=not self.failing, at_once=at_once)
             self.failing = True
             self._metrics.failing, self._metrics.on_second = 1, 0

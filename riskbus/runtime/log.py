@@ -14,14 +14,13 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from riskbus import report
 from riskbus.clock import read_clock_status
 from riskbus.configuration import Change
-from riskbus.events import EventPriority, RiskEvent
+from riskbus.events import RiskEvent
 from riskbus.format.checkpoint import Checkpoint
-from riskbus.format.record import encode_event
 from riskbus.metrics import collector_for
 from riskbus.runtime.control import config_payload
-from riskbus.runtime.incarnation import Incarnation
+from riskbus.runtime.incarnation import Append, Incarnation
 from riskbus.runtime.receipt import Receipt
-from riskbus.settings import AuditSettings, Durability
+from riskbus.settings import AuditSettings
 from riskbus.status import LogStatus
 from riskbus.variables import warn_of_unknown_variables
 
@@ -39,7 +38,16 @@ class AuditLog:
 
     A volume that is missing, full or broken is never an exception: records go to the emergency stream, `status` and
     the metrics say so, and the log goes on as soon as the volume does.
+
+    Attributes:
+        append: records an event and returns its `Receipt`. Never waits, never touches the volume, and never raises for
+            a failure of the log; from any thread, also from signal handlers. It is a function of its own for speed,
+            and another one after `close` and in a forked child: call it as `log.append(event)`, do not keep it. The
+            receipt's `seq` is -1 if the log is closed or too far behind, and the event is in the emergency stream.
+        settings: as they are in force.
     """
+
+    append: Callable[[RiskEvent], Receipt]
 
     def __init__(
         self,
@@ -72,39 +80,11 @@ class AuditLog:
         self._collector = collector_for(registry)
         self._closing = Lock()
         self._unfinished: tuple[bytes, ...] | None = None
-        self._urgent = self.settings.durability is Durability.SYNC
-        self._incarnation = Incarnation(self.settings, on_checkpoint)
+        self._incarnation = Incarnation(self.settings, on_checkpoint, self._use)
         self._collector.add(self._incarnation.metrics)
         self._incarnation.start()
         self._reporter = report.start(self.status, self.settings, registry=registry)
         _living.add(self)
-
-    def append(self, event: RiskEvent) -> Receipt:
-        """Record an event.
-
-        Never waits, never touches the volume, and never raises for a failure of the log. From any thread, also from
-        signal handlers.
-
-        Returns:
-            A receipt; its `seq` is -1 if the log is closed or too far behind, and the event is in the emergency stream.
-        """
-        incarnation = self._incarnation
-        staging = incarnation.staging
-        if staging.refusing:
-            return incarnation.refuse(event)
-        seq = staging.claim()
-        priority = event.priority
-        try:
-            staging.put(seq, encode_event(seq, event), priority)
-        except BaseException:  # thrown in from outside, for example KeyboardInterrupt: the number must not stay empty
-            if seq >= staging.next_seq:
-                staging.put(seq, encode_event(seq, event), priority)
-            raise
-        if priority is EventPriority.CRITICAL or self._urgent:
-            staging.wake()
-        if incarnation.progress.ended:  # the log was closed meanwhile and may not have seen the record
-            return incarnation.refuse(event)
-        return Receipt(seq, incarnation.progress)
 
     def adopt(self, values: Mapping[str, object], change: Change) -> None:
         """Go on with other settings, and record the change. Any thread, one at a time; never waits.
@@ -116,12 +96,13 @@ class AuditLog:
         mine = type(self.settings).model_fields
         update = {name: values[name] for name in change.changes if name in mine}
         self.settings = self.settings.model_copy(update=update)
-        self._incarnation.writer.record("AUDIT_CONFIG", config_payload(change, self.settings))
+        self._incarnation.adopt(self.settings)
+        self._incarnation.record("AUDIT_CONFIG", config_payload(change, self.settings))
 
     def status(self) -> LogStatus:
         """Return how the log is doing. Cheap; any thread."""
         incarnation = self._incarnation
-        writer, metrics = incarnation.writer, incarnation.metrics
+        host, metrics = incarnation.host, incarnation.metrics
         return LogStatus(
             state=incarnation.state,
             stream=self.settings.stream_name(),
@@ -129,13 +110,13 @@ class AuditLog:
             path=str(self.settings.path),
             seq=incarnation.staging.claimed - 1,
             durable_seq=incarnation.progress.durable_seq,
-            checkpoint=writer.latest.note if writer.latest else "",
-            public_key=writer.public_key,
-            mount=writer.mount,
+            checkpoint=host.latest.note if host.latest else "",
+            public_key=incarnation.public_key,
+            mount=host.mount,
             clock=read_clock_status(),
             write_failures=metrics.write_failures,
             emergency_events=metrics.emergency_events,
-            lost_events=metrics.lost,
+            lost_events=incarnation.ring.lost,
             on_second_directory=bool(metrics.on_second),
         )
 
@@ -173,12 +154,15 @@ class AuditLog:
     ) -> None:
         self.close()
 
+    def _use(self, append: Append) -> None:
+        self.append = append
+
     def _begin_again_in_child(self) -> None:
         self._closing = Lock()
         parent = self._incarnation
         parent.forget()
         self._reporter = None  # the pod has one report, and the parent writes it
-        self._incarnation = Incarnation(self.settings, self._on_checkpoint)
+        self._incarnation = Incarnation(self.settings, self._on_checkpoint, self._use)
         self._collector.replace(parent.metrics, self._incarnation.metrics)
         self._incarnation.start_with_first_record()
 

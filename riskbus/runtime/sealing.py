@@ -6,6 +6,7 @@ from riskbus.format.checkpoint import Checkpoint, Signer
 from riskbus.format.merkle import Tree
 from riskbus.runtime.journal import Entry
 from riskbus.runtime.staging import CHECKPOINT
+from riskbus.store.ring import Ring
 
 _ACTIVE = 1.0  # seconds between checkpoints while events come
 _IDLE = 60.0  # seconds between checkpoints while none come
@@ -18,27 +19,30 @@ class Sealer:
         latest: the newest checkpoint, None before the first.
     """
 
-    def __init__(self, signer: Signer) -> None:
+    def __init__(self, signer: Signer, ring: Ring) -> None:
+        """Go on where the ring says that the last writer of this incarnation was."""
         self._signer = signer
-        self._tree = Tree()
+        self._ring = ring
+        self._tree = Tree(ring.released, ring.edge)
         self._last = float("-inf")
         self._fresh = False  # whether something other than a checkpoint became durable since the last seal
         self.latest: Checkpoint | None = None
 
-    def add(self, entries: list[Entry]) -> None:
-        """Cover entries that became durable, in order."""
+    def add(self, entries: list[Entry]) -> bytes:
+        """Cover entries that became durable, in order; return the tree's edge."""
         for entry in entries:
             self._tree.append(entry.leaf)
-            self._fresh |= entry.kind != CHECKPOINT
+        self._fresh = self._fresh or any(entry.kind != CHECKPOINT for entry in entries)
+        return self._tree.edge
 
     def due(self) -> bool:
         """Whether it is time for the next checkpoint."""
-        sealed = self.latest.size if self.latest else 0
-        return self._tree.size > sealed and monotonic() - self._last >= (_ACTIVE if self._fresh else _IDLE)
+        return self._tree.size > self._ring.sealed and monotonic() - self._last >= (_ACTIVE if self._fresh else _IDLE)
 
     def seal(self) -> Checkpoint:
         """Sign everything that is durable now."""
         self._last = monotonic()
         self._fresh = False
+        self._ring.sealed = self._tree.size
         self.latest = self._signer.sign(self._tree.size, self._tree.root())
         return self.latest

@@ -1,6 +1,6 @@
-"""The hand-over of records from any thread to the one writer.
+"""The publishers' side of the hand-over of records to the one writer.
 
-Publishing never takes a lock. A publisher claims a number, encodes its record with it and puts it into the ring;
+Publishing never takes a lock. A publisher claims a number, makes the body of its record and puts it into the ring;
 claiming is a single operation of the interpreter, and `put` may be repeated, so both are safe from any thread, from
 signal handlers and from finalizers. The writer takes records in the order of their numbers and waits for a number that
 was claimed and not yet put down.
@@ -9,29 +9,30 @@ was claimed and not yet put down.
                           │           asynchronous exception) is a hole; the writer declares it after a while
                         take ──► in order of numbers ──► release, when durable
 
-What does not fit into the ring, because it is long or the volume has been gone for long, is kept in private memory.
+What does not fit into the ring, because it is long and shared memory is full, or because the volume has been gone for
+long, waits aside in private memory, until it is durable.
 """
 
-from _thread import allocate_lock
-from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
-from typing import TYPE_CHECKING
 
-from riskbus.format.record import renumber
-from riskbus.store.ring import ROOM, Ring
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from riskbus.events import EventPriority, RiskEvent
+from riskbus.format.record import MAX_BODY_BYTES, as_json, dumps, encode_event, encode_shortened
+from riskbus.runtime.progress import Progress
+from riskbus.runtime.receipt import Receipt
+from riskbus.store.ring import ROOM, SLOT, Ring
+from riskbus.store.ring_header import SIZE
 
 CONTROL = 4  # beside the four priorities: the kinds of record that are the log's own
 CHECKPOINT = 5
 
-_BATCH = 4096  # records; enough for one fdatasync, few enough to hold little memory between two
-_CAPACITY = 65_536  # records that wait when the writer does not come; 1.3 s of 50,000 a second
+_ASIDE_LIMIT = 64 << 20  # bytes that wait aside when the writer does not come; minutes of a busy day
+_SLOT_SHIFT = SLOT.bit_length() - 1
+_CRITICAL = EventPriority.CRITICAL
 
 Staged = tuple[int, bytes, int]
-"""A record on its way to the writer: number, bytes, and kind (its priority, CONTROL or CHECKPOINT)."""
+"""A record on its way to the writer: number, body, and kind (its priority, CONTROL or CHECKPOINT)."""
 
 
 class Staging:
@@ -39,21 +40,19 @@ class Staging:
 
     Attributes:
         claim: returns the next number; whoever calls it must `put` a record with that number. Any thread.
-        refusing: set where no more records are accepted.
-        next_seq: the number that the writer takes next.
+        attention: set where `append` must look twice: the log ended, or every record wakes the writer.
+        limit: the largest number that surely has a slot; `put` moves it on.
     """
 
-    def __init__(self, ring: Ring) -> None:
+    def __init__(self, ring: Ring, on_full: Callable[[], None]) -> None:
         self.ring = ring
+        self.attention = False
+        self.limit = ring.slots - 1
+        self._on_full = on_full
         self._numbers = count()
-        self._released = 0
         self._aside: dict[int, Staged] = {}
+        self._aside_bytes = 0
         self._declared: set[int] = set()
-        self._long: deque[int] = deque()
-        self._signal = allocate_lock()
-        self._signal.acquire()
-        self.next_seq = 0
-        self.refusing = False
         self.claim: Callable[[], int] = self._numbers.__next__
 
     @property
@@ -61,71 +60,113 @@ class Staging:
         """How many numbers were claimed. Any thread."""
         return int(repr(self._numbers)[6:-1])  # the only way to look at itertools.count without advancing it
 
-    @property
-    def room(self) -> int:
-        """How many records the ring can take before the next release. Writer only."""
-        return self.ring.slots - (self.claimed - self._released)
-
-    @property
-    def hole(self) -> int | None:
-        """The number that the writer waits for, if one was claimed. Writer only."""
-        return self.next_seq if self.claimed > self.next_seq else None
-
-    def put(self, seq: int, record: bytes, kind: int) -> None:
-        """Put down the record for a claimed number. Any thread; doing it again changes nothing."""
-        if len(record) > ROOM or seq - self._released >= self.ring.slots or self._declared:
-            self._put_aside(seq, record, kind)
-        else:
-            self.ring.put(seq, record, kind)
-
-    def declare(self, seq: int, record: bytes, kind: int) -> None:
-        """Put down a record for a hole; its publisher, should it come back, gets another number. Writer only."""
-        self._declared.add(seq)
-        self._aside[seq] = (seq, record, kind)
-
-    def take(self) -> list[Staged]:
-        """Return the next records in order of their numbers. Writer only."""
-        batch: list[Staged] = []
-        for seq in range(self.next_seq, self.next_seq + _BATCH):
-            staged = self.ring.get(seq) or self._aside.pop(seq, None)
-            if staged is None:
-                break
-            batch.append(staged)
-        self.next_seq += len(batch)
-        return batch
-
-    def release(self, below: int) -> None:
-        """Declare all numbers below this one durable, so that their place is free. Writer only."""
-        self._released = below
-        self.ring.release(below)
-        while self._long and self._long[0] < below:
-            self.ring.drop_long(self._long.popleft())
-
-    def leftovers(self) -> list[Staged]:
-        """Return what was put down and never taken. After the writer's end, or when it hangs."""
-        found = (self.ring.get(seq) or self._aside.get(seq) for seq in range(self.next_seq, self.claimed))
-        return [staged for staged in found if staged is not None]
-
-    def wake(self) -> None:
-        """End the writer's wait. Any thread."""
-        with suppress(RuntimeError):  # it was awake
-            self._signal.release()
-
-    def wait(self, seconds: float) -> None:
-        """Wait until someone calls `wake`, or for so long. Writer only."""
-        self._signal.acquire(timeout=seconds)
-
-    def _put_aside(self, seq: int, record: bytes, kind: int) -> None:
+    def put(self, seq: int, body: bytes, kind: int) -> None:
+        """Put down the body for a claimed number. Any thread; doing it again changes nothing."""
         if seq in self._declared:
             seq = self.claim()
-            record = renumber(seq, record)
-        if len(record) <= ROOM and seq - self._released < self.ring.slots:
-            self.ring.put(seq, record, kind)
+        released = self.ring.released
+        if seq < released or seq in self._aside or self.ring.get(seq) is not None:
             return
-        if seq - self.next_seq > _CAPACITY:
-            self.refusing = True  # the writer does not come; it clears this when it does
-        if len(record) > ROOM and kind < CONTROL:  # control records belong to their incarnation and end with it
-            with suppress(OSError):  # shared memory is full: private memory has to do
-                self.ring.put_long(seq, record, kind)
-                self._long.append(seq)
-        self._aside[seq] = (seq, record, kind)
+        self.limit = released + self.ring.slots - 1
+        if seq > self.limit or (len(body) > ROOM and not self._put_long(seq, body, kind)):
+            self._put_aside(seq, body, kind)
+        elif len(body) <= ROOM:
+            self.ring.put(seq, body, kind)
+
+    def stage(self, body: bytes, kind: int) -> None:
+        """Claim the next number and put down the body for it. Any thread."""
+        self.put(self.claim(), body, kind)
+
+    def declare(self, seq: int) -> None:
+        """Note that the writer has put a record down for a hole; its publisher, should it come, gets another number."""
+        self._declared.add(seq)
+
+    def waiting_aside(self, seq: int, most: int) -> list[Staged]:
+        """Return the records from this number on that wait aside, at most so many, up to the first gap."""
+        self._forget_released()
+        found: list[Staged] = []
+        while len(found) < most and (staged := self._aside.get(seq)):
+            found.append(staged)
+            seq += 1
+        return found
+
+    def leftovers(self) -> list[Staged]:
+        """Return what was put down and is not durable."""
+        numbers = range(self.ring.released, self.claimed)
+        found: Iterator[Staged | None] = (self._aside.get(seq) or self.ring.get(seq) for seq in numbers)
+        return [staged for staged in found if staged is not None]
+
+    def _put_long(self, seq: int, body: bytes, kind: int) -> bool:
+        with suppress(OSError):  # shared memory is full, or there is none: private memory has to do
+            self.ring.put_long(seq, body, kind)
+            return True
+        return False
+
+    def _put_aside(self, seq: int, body: bytes, kind: int) -> None:
+        if seq not in self._aside:
+            self._aside_bytes += len(body)
+        self._aside[seq] = (seq, body, kind)
+        self.ring.overflowing = 1
+        if self._aside_bytes > _ASIDE_LIMIT:
+            self._forget_released()
+            if self._aside_bytes > _ASIDE_LIMIT:
+                self._on_full()
+
+    def _forget_released(self) -> None:
+        for seq in [seq for seq in list(self._aside) if seq < self.ring.released]:
+            dropped = self._aside.pop(seq, None)
+            if dropped is not None:
+                self._aside_bytes -= len(dropped[1])
+        if not self._aside:
+            self.ring.overflowing = 0
+            if self._aside:  # put there meanwhile
+                self.ring.overflowing = 1
+
+    @property
+    def full(self) -> bool:
+        """Whether as much waits aside as may."""
+        self._forget_released()
+        return self._aside_bytes > _ASIDE_LIMIT
+
+
+def make_append(
+    staging: Staging, progress: Progress, second_look: Callable[[int, RiskEvent], Receipt | None]
+) -> Callable[[RiskEvent], Receipt]:
+    """Return the function that records an event, the hottest path there is.
+
+    It is one function over local names, as each call and each attribute of an object would cost it a twentieth.
+
+    Args:
+        staging: where records go.
+        progress: what receipts ask.
+        second_look: called with number and event after the record was put down, where `attention` is set or the event
+            is CRITICAL; wakes the writer, and returns another receipt if nobody will take the record any more.
+    """
+    claim, put = staging.claim, staging.put
+    memory, words, mask = staging.ring.memory, staging.ring.words, staging.ring.slots - 1
+    new_receipt = object.__new__
+
+    def append(event: RiskEvent) -> Receipt:
+        seq = claim()
+        try:
+            body = dumps(event.fields, as_json)
+            length = len(body)
+            if length <= ROOM and seq <= staging.limit:
+                start = SIZE + ((seq & mask) << _SLOT_SHIFT)
+                memory[start + 8 : start + 8 + length] = body
+                words[start >> 3] = (seq + 1) << 24 | event.priority << 20 | length  # as Ring.put
+            else:
+                put(seq, body if length <= MAX_BODY_BYTES else encode_shortened(body), event.priority)
+        except BaseException as error:  # noqa: BLE001 -- orjson refused the payload, or KeyboardInterrupt came
+            put(seq, encode_event(event), event.priority)  # the number must not stay empty
+            thrown_in = error.__cause__ if isinstance(error, Exception) else error  # orjson wraps what came in as_json
+            if thrown_in is not None and not isinstance(thrown_in, Exception):
+                raise thrown_in from None
+        receipt: Receipt = new_receipt(Receipt)  # as calling it does, at half the cost
+        receipt.seq = seq
+        receipt.progress = progress
+        if staging.attention or event.priority is _CRITICAL:
+            return second_look(seq, event) or receipt
+        return receipt
+
+    return append

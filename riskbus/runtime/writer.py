@@ -1,31 +1,34 @@
-"""The writer: one loop that takes records from staging and brings them to disk.
+"""The writer: one loop that takes records from the feed and brings them to disk.
 
 One turn of the loop is: take, hash, write and sync, look after what is due (checkpoint, inspection, mount), declare
-what was lost. Only this thread appends.
+what was lost. Only one writer of an incarnation works at a time. It may be a thread or a child process, and when that
+ends before its time, or hangs with the volume, the next one goes on: with the first record that is not durable, in a
+new segment, on the tree whose edge stands in the ring.
 """
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from time import monotonic, time_ns
+from time import monotonic, monotonic_ns
 from typing import Any
 
-from riskbus.clock import ClockStatus, read_clock_status
 from riskbus.errors import FormatError
-from riskbus.events import EventPriority, uuid7
 from riskbus.format.checkpoint import Checkpoint, Signer
 from riskbus.format.output import anchor_line, emergency_lines
-from riskbus.format.record import encode_control, from_line, leaf_hash, to_line
 from riskbus.metrics import AuditMetrics
-from riskbus.mount import MountReport, Verdict, validate_mount
+from riskbus.mount import Verdict
 from riskbus.runtime import control
-from riskbus.runtime.courier import Courier, logger
+from riskbus.runtime.control import Say
+from riskbus.runtime.courier import Courier
+from riskbus.runtime.entries import make_entries
+from riskbus.runtime.feed import BATCH, Feed, take
 from riskbus.runtime.inheritance import Inheritance
 from riskbus.runtime.journal import Entry, Journal, Listener, Outage
 from riskbus.runtime.output import Output
-from riskbus.runtime.progress import Progress
 from riskbus.runtime.sealing import Sealer
-from riskbus.runtime.staging import CHECKPOINT, CONTROL, Staged, Staging
+from riskbus.runtime.staging import CHECKPOINT, CONTROL, Staged
+from riskbus.runtime.surroundings import Surroundings
 from riskbus.runtime.upkeep import Upkeep
 from riskbus.settings import AuditSettings, Durability
 from riskbus.store.segment import Segment
@@ -36,57 +39,54 @@ _REST = 0.005  # seconds between two looks while none come; urgent records wake 
 _CHORES = 1.0  # seconds between inspections of the active segment and the link
 _REVALIDATION = 30.0  # seconds between validations of the mount
 _HOLE_PATIENCE = 10.0  # seconds that a claimed number may stay empty; far above any scheduling delay
-_MEMORY_LIMIT = 64 << 20  # bytes of lines kept for a volume that refuses them
+
+
+class Abandoned(Exception):  # noqa: N818 -- not an error: the volume took too long, and another writer works
+    """Raised in a writer that was given up while it hung."""
 
 
 class Writer:
-    """Brings one incarnation's records to disk.
+    """Brings one incarnation's records to disk. Belongs to one thread, but for `abandon`.
 
     Attributes:
-        mount: what the volume is, None until it answered.
+        surroundings: mount and clock.
+        failing: whether the volume refuses records.
         latest: the newest checkpoint, None before the first.
-        declared: events that AUDIT_GAP records have declared lost so far.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 -- the writer is where all parts meet
         self,
         settings: AuditSettings,
-        incarnation: str,
-        staging: Staging,
-        progress: Progress,
+        signer: Signer,
+        feed: Feed,
         metrics: AuditMetrics,
         output: Output,
         courier: Courier,
-        on_checkpoint: Callable[[Checkpoint], None] | None,
+        say: Say,
+        on_checkpoint: Callable[[Checkpoint], None],
     ) -> None:
         self._settings = settings
-        self._incarnation = incarnation
-        self._staging = staging
-        self._progress = progress
+        self._incarnation = feed.ring.incarnation
+        self._feed = feed
+        self._ring = feed.ring
         self._metrics = metrics
         self._output = output
         self._courier = courier
+        self._say = say
         self._on_checkpoint = on_checkpoint
-        self._signer = Signer(f"{settings.stream_name()}/{incarnation}")
-        self._sealer = Sealer(self._signer)
+        self._public_key = signer.verifier_key
+        self._sealer = Sealer(signer, self._ring)
         listener = Listener(self._durable, self._emergency, self._failed, self._resumed, self._segment_begun)
-        self._journal = Journal(settings, incarnation, metrics, listener)
-        self._inheritance = Inheritance(staging, settings.path, self.record)
-        self._upkeep = Upkeep(settings, incarnation, metrics, logger.log)
-        self._opening = staging.claim()  # AUDIT_OPEN gets the first number, whenever the volume answers
-        self._clock: ClockStatus | None = None
-        self._deadline: float | None = None
+        self._journal = Journal(settings, self._ring, metrics, listener)
+        self._inheritance = Inheritance(feed, settings.path, self.record)
+        self._upkeep = Upkeep(settings, self._incarnation, metrics, say)
+        self.surroundings = Surroundings(settings.path, metrics, self.record, say)
+        self._next = self._ring.released
+        self._abandoned = False
         self._farewell = [self._say_close, self._seal]  # what still has to become durable before the end, in order
         self._chores_at = self._revalidate_at = 0.0
         self._busy_at = self._hole_since = monotonic()
         self._link_refused = False
-        self.mount: MountReport | None = None
-        self.declared = 0
-
-    @property
-    def public_key(self) -> str:
-        """The verifier key of this incarnation."""
-        return self._signer.verifier_key
 
     @property
     def latest(self) -> Checkpoint | None:
@@ -98,35 +98,32 @@ class Writer:
         """Whether the volume refuses records."""
         return self._journal.failing
 
-    def run(self) -> None:
-        """Work until `stop`; the body of the writer's thread."""
+    def run(self, between: Callable[[], object] = lambda: None) -> None:
+        """Work until the ring's `stop_ns` is set, and call `between` after each turn.
+
+        Raises:
+            Abandoned: another writer works now.
+        """
         try:
             self._open()
             while not self._finished():
-                self._staging.wait(self._pause())
+                self._feed.wait(self._pause())
                 self._turn()
-        except Exception as error:  # noqa: BLE001 -- a mistake of ours must end in a known state, not in silence
-            message = "AUDIT LOG RISK: the audit writer failed; restart the process"
-            self._courier.offer(partial(logger.error, message, exc_info=error))
+                between()
         finally:
             self._upkeep.stop()
-            self._staging.refusing = True
-            self._metrics.durable_seq = self._progress.durable_seq
-            self._progress.end()
 
-    def stop(self, timeout: float) -> None:
-        """Ask the writer to finish what was accepted within so many seconds. Any thread."""
-        self._staging.refusing = True
-        self._deadline = monotonic() + timeout
-        self._staging.wake()
+    def finish_alone(self) -> None:
+        """Bring to disk what was put down, after the end of the process that publishes; then release everything."""
+        while batch := self._ring.take(self._next, BATCH):
+            self._next += len(batch)
+            self._journal.append(make_entries(batch))
+        self._journal.push()
+        self.release()
 
-    def give_up(self) -> tuple[bytes, ...]:
-        """Send what is not durable to the emergency stream, and return it. After the end of `run`, or if it hangs."""
-        self._journal.announce()
-        leftovers = self._staging.leftovers()
-        for seq, record, _ in leftovers:
-            self._emergency(seq, record)
-        return (*(from_line(entry.line)[0] for entry in list(self._journal.backlog)), *(left[1] for left in leftovers))
+    def abandon(self) -> None:
+        """Have no effect any more, whenever the volume answers. Any thread."""
+        self._abandoned = True
 
     def release(self) -> None:
         """Close descriptors; for the end, and for the child after a fork."""
@@ -135,25 +132,21 @@ class Writer:
 
     def record(self, kind: str, payload: dict[str, Any], level: int = CONTROL) -> None:
         """Stage one of the log's own records. Any thread."""
-        seq = self._staging.claim()
-        now = time_ns()
-        self._staging.put(seq, encode_control(seq, kind, payload, uuid7(now), now), level)
+        self._feed.stage(control.encode_now(kind, payload), level)
 
     # -- the beginning
 
     def _open(self) -> None:
         with suppress(OSError):  # the validation says what is wrong
             self._settings.path.parent.mkdir(parents=True, exist_ok=True)
-        self.mount = self._metrics.mount = validate_mount(self._settings.path)
-        self._clock = read_clock_status()
-        if self.mount.verdict is not Verdict.VALID:
-            self._warn(self.mount.message)
-        payload = control.open_payload(
-            self._settings, self._incarnation, self.public_key, self._previous(), self.mount, self._clock
-        )
-        now = time_ns()
-        record = encode_control(self._opening, "AUDIT_OPEN", payload, uuid7(now), now)
-        self._staging.put(self._opening, record, CONTROL)
+        mount = self.surroundings.look()
+        if self._next == 0 and self._ring.get(0) is None:
+            payload = control.open_payload(
+                self._settings, self._incarnation, self._public_key, self._previous(), mount, self.surroundings.clock
+            )
+            self._feed.put(0, control.encode_now("AUDIT_OPEN", payload), CONTROL)
+        else:
+            self.record("AUDIT_RECOVERED", control.succeeded_payload(self._next))
         self._find_inheritance()
         self._revalidate_at = monotonic() + _REVALIDATION
 
@@ -174,60 +167,65 @@ class Writer:
         return _TICK if monotonic() - self._busy_at < 1 else _REST
 
     def _turn(self) -> None:
+        self._ring.alive_ns = monotonic_ns()
         self._inheritance.take_over()
-        batch = self._staging.take()
+        batch = take(self._feed, self._next)
         if batch:
+            self._next += len(batch)
             self._busy_at = monotonic()
-            self._journal.append([_entry(staged) for staged in batch])
             self._count(batch)
-        if self._journal.failing or self._deadline is not None or self._progress.awaited:
+            self._journal.append(make_entries(batch))
+        if self._journal.failing or self._ring.stop_ns or self._ring.awaited:
             self._journal.push()  # durability `os` syncs when someone waits
-        self._watch_holes(progressed=bool(batch))
-        if self._deadline is None:
-            self._staging.refusing = self._journal.backlog_bytes > _MEMORY_LIMIT
+        if self._ring.awaited:
+            self._feed.settled()
         if self._sealer.due():
             self._seal()
         if monotonic() >= self._chores_at:
-            self._do_chores()
+            self._do_chores(progressed=bool(batch))
 
     def _count(self, batch: list[Staged]) -> None:
+        kinds = bytes([kind for _, _, kind in batch])
         events = self._metrics.events
-        for _, _, kind in batch:
-            if kind < len(EventPriority):
-                events[kind] += 1
-
-    def _watch_holes(self, *, progressed: bool) -> None:
-        now = monotonic()
-        hole = self._staging.hole
-        if progressed or hole is None:
-            self._hole_since = now
-        elif now - self._hole_since > _HOLE_PATIENCE:
-            payload = control.gap_payload("a publisher vanished between claiming this number and using it", 1)
-            time = time_ns()
-            self._staging.declare(hole, encode_control(hole, "AUDIT_GAP", payload, uuid7(time), time), CONTROL)
+        for priority in range(len(events)):
+            events[priority] += kinds.count(priority)
 
     def _seal(self) -> None:
         checkpoint = self._sealer.seal()
         self._metrics.checkpoints += 1
         self._metrics.checkpoint_size = checkpoint.size
         self.record("AUDIT_CHECKPOINT", control.checkpoint_payload(checkpoint), CHECKPOINT)
-        self._output.write(anchor_line(checkpoint, self.public_key))
-        if self._on_checkpoint:
-            self._courier.offer(partial(self._on_checkpoint, checkpoint))
+        self._output.write(anchor_line(checkpoint, self._public_key))
+        self._on_checkpoint(checkpoint)
 
-    def _do_chores(self) -> None:
+    def _do_chores(self, *, progressed: bool) -> None:
         now = monotonic()
         self._chores_at = now + _CHORES
+        self._watch_holes(progressed=progressed)
+        self._adopt(self._feed.settings())
         self._journal.push()  # durability `os` syncs at least so often
         if not self._journal.failing:
             self._find_inheritance()
             self._inspect()
             self._declare_gaps()
-        if self._deadline is None:
+        if not self._ring.stop_ns:
             self._courier.offer(partial(self._upkeep.turn, on_second=self._journal.on_second))
-        if now >= self._revalidate_at and self._deadline is None:
+        if now >= self._revalidate_at and not self._ring.stop_ns:
             self._revalidate_at = now + _REVALIDATION
-            self._courier.offer(self._revalidate)
+            self._courier.offer(self.surroundings.look_again)
+
+    def _adopt(self, settings: AuditSettings) -> None:
+        self._settings = settings
+        self._journal.settings = settings
+
+    def _watch_holes(self, *, progressed: bool) -> None:
+        now = monotonic()
+        if progressed or self._feed.claimed <= self._next:
+            self._hole_since = now
+        elif now - self._hole_since > _HOLE_PATIENCE:
+            payload = control.gap_payload("a publisher vanished between claiming this number and using it", 1)
+            self._feed.put(self._next, control.encode_now("AUDIT_GAP", payload), CONTROL)
+            self._feed.declare(self._next)
 
     def _inspect(self) -> None:
         segment = self._journal.segment
@@ -243,61 +241,51 @@ class Writer:
             self._claim_link(segment)
 
     def _declare_gaps(self) -> None:
-        lost = self._metrics.lost - self.declared
+        self._metrics.lost = self._ring.lost
+        lost = self._metrics.lost - self._ring.declared
         if lost > 0:
-            self.declared += lost
+            self._ring.declared += lost
             self.record("AUDIT_GAP", control.gap_payload("the log could not take these events", lost))
-
-    # -- the mount and the clock, on the courier's thread
-
-    def _revalidate(self) -> None:
-        before, self.mount = self.mount, validate_mount(self._settings.path)
-        self._metrics.mount = self.mount
-        if before is None or (before.verdict, before.reason) != (self.mount.verdict, self.mount.reason):
-            self.record("AUDIT_MOUNT", control.mount_payload(self.mount))
-            if self.mount.verdict is not Verdict.VALID:
-                logger.warning("AUDIT LOG RISK: %s", self.mount.message)
-        clock = read_clock_status()
-        if self._clock is None or clock.synchronized != self._clock.synchronized:
-            self.record("AUDIT_CLOCK", control.clock_payload(clock))
-        self._clock = clock
 
     # -- what the journal tells
 
     def _durable(self, entries: list[Entry]) -> None:
-        first = self._progress.durable_seq < 0
-        self._sealer.add(entries)
-        self._progress.advance(entries[-1].seq)
-        self._staging.release(entries[-1].seq + 1)
-        self._inheritance.durable(entries[-1].seq)
-        if first and self.mount and self.mount.verdict is not Verdict.INVALID:
-            self._courier.offer(
-                partial(
-                    logger.info,
-                    "Audit log file initialized: %s on %s, incarnation %s",
-                    self._settings.path,
-                    self.mount.filesystem,
-                    self._incarnation,
-                )
-            )
+        self._fence()
+        first, last = entries[0].seq, entries[-1].seq
+        self._ring.release(last + 1, self._sealer.add(entries))
+        self._inheritance.durable(last)
+        if self._ring.awaited:
+            self._feed.settled()
+        mount = self.surroundings.mount
+        if first == 0 and mount and mount.verdict is not Verdict.INVALID:
+            path, incarnation = self._settings.path, self._incarnation
+            text = f"Audit log file initialized: {path} on {mount.filesystem}, incarnation {incarnation}"
+            self._say(logging.INFO, text)
 
     def _emergency(self, seq: int, record: bytes) -> None:
         self._metrics.emergency_events += 1
+        self._ring.announced = seq + 1
         for line in emergency_lines(self._incarnation, seq, record):
             self._output.write(line)
 
     def _failed(self, error: OSError) -> None:
+        self._fence()
         self._warn(control.outage_warning(self._settings, error))
 
     def _resumed(self, outage: Outage) -> None:
         self.record("AUDIT_RECOVERED", control.recovered_payload(outage))
         self._upkeep.hurry()
-        message = "the volume of %s takes records again; none of %d is missing"
         count = outage.last_seq - outage.first_seq + 1
-        self._courier.offer(partial(logger.info, message, self._settings.path, count))
+        text = f"the volume of {self._settings.path} takes records again; none of {count} is missing"
+        self._say(logging.INFO, text)
 
     def _segment_begun(self, segment: Segment) -> None:
+        self._fence()
         self._claim_link(segment)
+
+    def _fence(self) -> None:
+        if self._abandoned:
+            raise Abandoned
 
     def _claim_link(self, segment: Segment) -> None:
         if self._journal.on_second:
@@ -314,29 +302,24 @@ class Writer:
             pass  # the link is a convenience; the next chores try again
 
     def _warn(self, finding: str) -> None:
-        self._courier.offer(partial(logger.warning, "AUDIT LOG RISK: %s", finding))
+        self._say(logging.WARNING, f"AUDIT LOG RISK: {finding}")
 
     # -- the end
 
     def _finished(self) -> bool:
-        if self._deadline is None:
+        deadline = self._ring.stop_ns
+        if not deadline:
             return False
-        if monotonic() >= self._deadline:
+        if monotonic_ns() >= deadline:
             return True
-        if self._journal.backlog or self._staging.next_seq < self._staging.claimed:
+        if self._journal.backlog or self._next < self._feed.claimed:
             return False
         if not self._farewell:
             return True
         self._farewell.pop(0)()
-        self._staging.wake()
-        return False
+        self._turn()  # at once: whoever closes a log waits
+        return self._finished()
 
     def _say_close(self) -> None:
         self._declare_gaps()
-        self.record("AUDIT_CLOSE", {"records": self._staging.claimed})
-
-
-def _entry(staged: Staged) -> Entry:
-    seq, record, kind = staged
-    leaf = leaf_hash(record)
-    return Entry(seq, to_line(record, leaf), leaf, kind)
+        self.record("AUDIT_CLOSE", {"records": self._feed.claimed})

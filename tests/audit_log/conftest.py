@@ -29,15 +29,21 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "audit" / "risk_audit.jsonl"
 
 
+@pytest.fixture(params=["thread", "process"])
+def writer(request: pytest.FixtureRequest) -> str:
+    """What the writer runs in: every promise holds for both."""
+    return str(request.param)
+
+
 @pytest.fixture
-def open_log(path: Path, registry: CollectorRegistry) -> Iterator[Callable[..., AuditLog]]:
+def open_log(path: Path, registry: CollectorRegistry, writer: str) -> Iterator[Callable[..., AuditLog]]:
     """Open a log with these settings; it is closed at the end."""
     opened: list[AuditLog] = []
 
     def open_one(**settings: Any) -> AuditLog:
         hook = settings.pop("on_checkpoint", None)
         where = settings.pop("path", path)
-        given = {"path": where} | settings
+        given = {"path": where, "writer": writer} | settings
         log = AuditLog(settings=AuditSettings.from_environment(**given), registry=registry, on_checkpoint=hook)
         opened.append(log)
         return log

@@ -70,5 +70,5 @@ def test_a_callback_that_raises_stops_nothing(open_log: Open, event: Event) -> N
         raise RuntimeError("no")
 
     log = open_log(on_checkpoint=refuse)
-    assert log.append(event()).wait_durable(5)
+    assert log.append(event()).wait_durable(30)
     assert log.close() == ()

@@ -19,7 +19,7 @@ def test_events_are_counted_by_priority(open_log: Open, event: Event, registry: 
     log.append(event(EventPriority.CRITICAL))
     log.append(event())
     log.append(event())
-    assert log.flush(5)
+    assert log.flush(30)
     log.close()
     value = registry.get_sample_value
     assert value("audit_events_total", {"path": str(path), "priority": "CRITICAL"}) == 1
@@ -32,7 +32,7 @@ def test_events_are_counted_by_priority(open_log: Open, event: Event, registry: 
 def test_the_volume_is_measured(open_log: Open, registry: CollectorRegistry, path: Path) -> None:
     """AuditLogVolumeSpace compares these two."""
     log = open_log()
-    assert log.wait_ready(5)
+    assert log.wait_ready(30)
     free = registry.get_sample_value("audit_volume_free_bytes", {"path": str(path)})
     capacity = registry.get_sample_value("audit_volume_capacity_bytes", {"path": str(path)})
     assert free is not None
@@ -45,10 +45,8 @@ def test_a_volume_that_refuses_is_counted(open_log: Open, registry: CollectorReg
     """The alert AuditLogWriteFailure is an increase of this counter."""
     path.parent.touch()
     log = open_log()
-    assert not log.wait_ready(0.3)
-    failures = registry.get_sample_value("audit_write_failures_total", {"path": str(path)})
-    assert failures is not None
-    assert failures >= 2
+    while (registry.get_sample_value("audit_write_failures_total", {"path": str(path)}) or 0) < 2:
+        assert not log.wait_ready(0.05)
     assert registry.get_sample_value("audit_failing", {"path": str(path)}) == 1
 
 
@@ -68,7 +66,7 @@ def test_several_logs_in_a_process_are_told_apart(
 ) -> None:
     """Two logs on one path, and one on another, make one valid exposition."""
     logs = [open_log(), open_log(), open_log(path=tmp_path / "other" / "risk_audit.jsonl")]
-    assert all(log.wait_ready(5) for log in logs)
+    assert all(log.wait_ready(30) for log in logs)
     exposition = generate_latest(registry).decode()
     samples = [line.split(" ")[0] for line in exposition.splitlines() if not line.startswith("#")]
     assert len(samples) == len(set(samples))
@@ -78,5 +76,5 @@ def test_several_logs_in_a_process_are_told_apart(
 @pytest.mark.parametrize("name", ["audit_write_failures_total", "audit_volume_free_bytes", "audit_lost_total"])
 def test_names_that_alerts_depend_on(open_log: Open, registry: CollectorRegistry, name: str) -> None:
     """Renaming one silences an alert."""
-    assert open_log().wait_ready(5)
+    assert open_log().wait_ready(30)
     assert f"\n{name}{{".encode() in generate_latest(registry)

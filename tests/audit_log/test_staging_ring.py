@@ -14,8 +14,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from riskbus.runtime.feed import Bell, LocalFeed, take
+from riskbus.runtime.progress import Progress
 from riskbus.runtime.staging import Staging
-from riskbus.store.ring import ROOM, Held, Ring, create_ring, find_abandoned
+from riskbus.settings import AuditSettings
+from riskbus.store.ring import ROOM, Held, Ring
+from riskbus.store.ring_files import create_ring, find_abandoned
 
 # Python 3.12 and later warn of every fork beside threads, which is what these tests are about.
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -31,8 +35,17 @@ def _record(seq: int, size: int = 40) -> bytes:
 def _make(directory: Path, incarnation: str = "a" * 32) -> Ring:
     ring = create_ring(directory, incarnation, "/log", SLOTS)
     assert ring.path is not None
-    ring.belong_to(*STREAM)
+    ring.device, ring.inode = STREAM
     return ring
+
+
+def _staging(ring: Ring) -> Staging:
+    return Staging(ring, on_full=lambda: pytest.fail("there is room"))
+
+
+def _feed(staging: Staging) -> LocalFeed:
+    bell = Bell()
+    return LocalFeed(staging, bell, Progress(staging.ring, bell.ring), AuditSettings)
 
 
 def _find(directory: Path) -> list[Ring]:
@@ -125,7 +138,7 @@ def test_an_heir_killed_at_any_step_leaves_the_record_in_exactly_one_ring(
 
         def move() -> None:
             for seq, held in enumerate(both):
-                old.hand_on(held, heir, seq, _record(seq, size + held.seq))
+                old.hand_on(held, heir, seq)
 
         killed = _killed_at_step(step, move)
         old.give_up()
@@ -133,9 +146,7 @@ def test_an_heir_killed_at_any_step_leaves_the_record_in_exactly_one_ring(
         rings = _find(shared_memory)
         for ring in rings:
             ring.forget_moved(rings)
-        assert sorted(len(found.record) for ring in rings for found in ring.held()) == [
-            len(held.record) for held in both
-        ]
+        assert sorted(len(found.body) for ring in rings for found in ring.held()) == [len(held.body) for held in both]
         for ring in rings:
             ring.remove()
             ring.give_up()
@@ -154,24 +165,69 @@ def test_a_ring_without_shared_memory_is_private(tmp_path: Path) -> None:
 
 def test_what_the_ring_cannot_hold_is_still_handed_over_in_order(shared_memory: Path) -> None:
     """More records than slots, and records longer than a slot."""
-    staging = Staging(_make(shared_memory))
+    staging = _staging(_make(shared_memory))
     records = [_record(seq, size=ROOM + seq if seq % 3 == 0 else 50) for seq in range(5 * SLOTS)]
     for record in records:
         staging.put(staging.claim(), record, 2)
-    assert [record for _, record, _ in staging.take()] == records
+    assert [record for _, record, _ in take(_feed(staging), 0)] == records
+
+
+def test_what_waits_beside_the_ring_waits_until_it_is_durable(shared_memory: Path) -> None:
+    """A writer that dies after it took records leaves them to the next one."""
+    staging = _staging(_make(shared_memory))
+    for seq in range(2 * SLOTS):
+        staging.put(staging.claim(), _record(seq), 2)
+    first = take(_feed(staging), 0)
+    assert take(_feed(staging), 0) == first
+    staging.ring.release(SLOTS + 3)
+    assert [seq for seq, _, _ in take(_feed(staging), SLOTS + 3)] == list(range(SLOTS + 3, 2 * SLOTS))
+    staging.ring.release(2 * SLOTS)
+    assert staging.leftovers() == []
+    assert not staging.full
+    assert not staging.ring.overflowing
 
 
 def test_a_publisher_that_comes_back_after_its_number_was_declared_a_hole_gets_another(shared_memory: Path) -> None:
     """Its record is late, not lost."""
-    staging = Staging(_make(shared_memory))
+    staging = _staging(_make(shared_memory))
     late = staging.claim()
     staging.put(staging.claim(), _record(1), 2)
-    assert staging.take() == []
-    assert staging.hole == late
-    staging.declare(late, b'{"seq":0,"gap"}', 4)
-    assert [record for _, record, _ in staging.take()] == [b'{"seq":0,"gap"}', _record(1)]
+    assert take(_feed(staging), 0) == []
+    staging.put(late, b'{"gap"}', 4)
+    staging.declare(late)
+    assert [record for _, record, _ in take(_feed(staging), 0)] == [b'{"gap"}', _record(1)]
     staging.put(late, _record(late), 2)
-    assert [record for _, record, _ in staging.take()] == [_record(2)]
+    assert [record for _, record, _ in take(_feed(staging), 2)] == [_record(late)]
+
+
+def test_putting_a_record_down_again_changes_nothing(shared_memory: Path) -> None:
+    """An interrupted append does so, even when the writer has already released the slot to another record."""
+    staging = _staging(_make(shared_memory))
+    for seq in range(SLOTS):
+        staging.put(staging.claim(), _record(seq), 2)
+    staging.put(3, b"{other}", 2)
+    assert staging.ring.get(3) == Held(3, _record(3), 2)
+    staging.ring.release(4)
+    staging.put(staging.claim(), _record(SLOTS), 2)
+    staging.put(0, _record(0), 2)
+    assert staging.ring.get(SLOTS) == Held(SLOTS, _record(SLOTS), 2)
+
+
+def test_the_next_writer_goes_on_at_the_edge_that_belongs_to_what_is_durable(shared_memory: Path) -> None:
+    """A kill at any step of a release leaves a count and a tree that fit together."""
+    edges = [b"%032d" % size for size in range(4)]
+
+    def run(step: int) -> bool:
+        ring = _make(shared_memory)
+        for size in (1, 2):
+            ring.release(size, edges[size])
+        killed = _killed_at_step(step, lambda: ring.release(3, edges[3]))
+        assert ring.edge == edges[ring.released]
+        ring.remove()
+        ring.give_up()
+        return killed
+
+    assert _every_step(run) > 20
 
 
 class Handover(RuleBasedStateMachine):
@@ -186,7 +242,9 @@ class Handover(RuleBasedStateMachine):
         self._begin()
 
     def _begin(self) -> None:
-        self._staging = Staging(_make(self._path, f"{self._life:032x}"))
+        self._staging = _staging(_make(self._path, f"{self._life:032x}"))
+        self._feed = _feed(self._staging)
+        self._next = 0
         self._claimed: list[int] = []
         self._shared: dict[int, bytes] = {}  # accepted, in shared memory, not durable
         self._private: set[int] = set()  # accepted when the ring was full: lost with the process
@@ -221,8 +279,9 @@ class Handover(RuleBasedStateMachine):
     @rule()
     def take(self) -> None:
         """The writer takes what comes next, in order, as it was put down."""
-        for seq, record, _ in self._staging.take():
-            assert seq == (self._taken[-1] + 1 if self._taken else seq)
+        for seq, record, _ in take(self._feed, self._next):
+            assert seq == self._next
+            self._next += 1
             assert self._shared[seq] == record
             self._taken.append(seq)
 
@@ -230,7 +289,7 @@ class Handover(RuleBasedStateMachine):
     @rule()
     def make_durable(self) -> None:
         """What was taken reaches the volume."""
-        self._staging.release(self._taken[-1] + 1)
+        self._staging.ring.release(self._taken[-1] + 1)
         self._shared = {seq: record for seq, record in self._shared.items() if seq > self._taken[-1]}
 
     @rule()
@@ -242,15 +301,20 @@ class Handover(RuleBasedStateMachine):
         self._begin()
         (ring,) = _find(self._path)
         found = [held for held in ring.held() if held.seq >= released]
-        assert [held.record for held in found] == expected
+        assert [held.body for held in found] == expected
         ring.remove()
         ring.give_up()
 
+    @rule()
+    def end_the_writer(self) -> None:
+        """The next one begins with the first record that is not durable."""
+        self._next = self._staging.ring.released
+        self._taken = []
+
     @invariant()
     def nothing_accepted_is_forgotten(self) -> None:
-        """Every record that was put down and not taken can still be taken, or waits for an earlier number."""
-        left = {seq for seq, _, _ in self._staging.leftovers()}
-        assert left == {seq for seq in self._shared if seq >= self._staging.next_seq}
+        """Every record that was put down and is not durable can still be taken, or waits for an earlier number."""
+        assert {seq for seq, _, _ in self._staging.leftovers()} == set(self._shared)
 
 
 Handover.TestCase.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)

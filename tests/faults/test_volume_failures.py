@@ -129,12 +129,12 @@ def test_events_beyond_what_memory_holds_are_declared_lost(
     make_volume: MakeVolume, open_log: Open, make_event: Event
 ) -> None:
     """A volume that hangs for long: refused at the door, on standard output, and owned up to afterwards."""
-    volume = make_volume(128)
+    volume = make_volume(256)
     log = open_log(volume.path)
     assert log.append(make_event(0)).wait_durable(5)
     subprocess.run(["fsfreeze", "-f", volume.path], check=True)
     try:
-        receipts = [log.append(make_event(number)) for number in range(1, 70_500)]
+        receipts = [log.append(make_event(number, padding=600)) for number in range(1, 110_000)]
     finally:
         subprocess.run(["fsfreeze", "-u", volume.path], check=True)
     taken = [number for number, receipt in enumerate(receipts, 1) if receipt.seq >= 0]

@@ -13,7 +13,7 @@ from riskbus.events import EventPriority, EventType, RiskEvent
 from riskbus.format.collected import Joiner
 from riskbus.format.emergency import Collector, Emergency
 from riskbus.format.output import emergency_lines
-from riskbus.format.record import encode_event
+from riskbus.format.record import encode_event, with_number
 
 INCARNATION = "019bc1e35d6370008000000000000000"
 TIME = "2026-01-15T14:30:25.123456789Z"
@@ -22,7 +22,7 @@ TIME = "2026-01-15T14:30:25.123456789Z"
 def make(seq: int, text: str = "x") -> Emergency:
     """Make a record and say whose it is."""
     event = RiskEvent(EventType.OVERRIDE, EventPriority.LOW, "desk", {"text": text})
-    return Emergency(INCARNATION, seq, encode_event(seq, event))
+    return Emergency(INCARNATION, seq, with_number(seq, encode_event(event)))
 
 
 def collect(lines: list[bytes]) -> Collector:

@@ -17,7 +17,7 @@ import pytest
 from riskbus.events import RiskEvent
 from riskbus.format.findings import Severity
 from riskbus.format.output import emergency_lines
-from riskbus.format.record import encode_event, leaf_hash, to_line
+from riskbus.format.record import encode_event, leaf_hash, to_line, with_number
 from riskbus.runtime import AuditLog
 from riskbus.store.stream import list_segments
 from riskbus.store.verification import verify_tree
@@ -84,7 +84,7 @@ def test_events_without_a_place_keep_all_but_their_number(ingest: Ingest, killed
 
 def test_events_that_the_log_never_took_are_put_in(ingest: Ingest, killed: Log) -> None:
     """Their number is -1; also while their process lives on."""
-    copies = [encode_event(-1, make_event(number, padding=3000)) for number in (20, 21)]
+    copies = [with_number(-1, encode_event(make_event(number, padding=3000))) for number in (20, 21)]
     lines = [line for record in copies for line in emergency_lines(killed.incarnation, -1, record)]
     assert ingest(killed.directory, lines)[0] == 0
     assert killed.numbers() == [0, 1, 2, 3, 20, 21]
@@ -159,7 +159,7 @@ def test_a_process_that_lives_writes_its_records_itself(ingest: Ingest, open_log
     log = open_log()
     live = Log(tmp_path / "audit", log.status().incarnation)
     seq = log.status().seq + 1
-    copy = emergency_lines(live.incarnation, seq + 5, encode_event(seq + 5, make_event(1)))
+    copy = emergency_lines(live.incarnation, seq + 5, with_number(seq + 5, encode_event(make_event(1))))
     before = live.files()
     code, done = ingest(live.directory, copy)
     assert (code, len(done["waiting"])) == (3, 1)
@@ -172,7 +172,12 @@ def test_a_closed_incarnation_gets_no_more_records(ingest: Ingest, open_log: Ope
         log.append(make_event(0))
     closed = Log(tmp_path / "audit", log.status().incarnation)
     seq = len(closed.segment.read_bytes().splitlines())
-    assert ingest(closed.directory, emergency_lines(closed.incarnation, seq, encode_event(seq, make_event(1))))[0] == 0
+    assert (
+        ingest(
+            closed.directory, emergency_lines(closed.incarnation, seq, with_number(seq, encode_event(make_event(1))))
+        )[0]
+        == 0
+    )
     assert closed.numbers() == [0, 1]
     assert worst(closed) is None
 
@@ -181,7 +186,7 @@ def test_records_that_would_miss_their_seal_become_an_incarnation_that_has_one(i
     """An outage of more than a minute: at the old place, verify could not decide about them."""
     seq = next(iter(killed.lost))
     late = json.loads(killed.lost[seq])["timestamp_ns"] + 120 * 10**9
-    record = encode_event(seq, make_event(4, timestamp_ns=late))
+    record = with_number(seq, encode_event(make_event(4, timestamp_ns=late)))
     code, done = ingest(killed.directory, emergency_lines(killed.incarnation, seq, record))
     assert (code, done["appended"], len(done["adopted"])) == (0, [], 1)
     assert worst(killed) is None
@@ -190,7 +195,7 @@ def test_records_that_would_miss_their_seal_become_an_incarnation_that_has_one(i
 def test_the_output_of_another_log_is_left_out(ingest: Ingest, killed: Log) -> None:
     """Unless one insists."""
     other = "019bc1e35d6370008000000000000000"
-    lines = emergency_lines(other, 5, encode_event(5, make_event(30)))
+    lines = emergency_lines(other, 5, with_number(5, encode_event(make_event(30))))
     before = killed.numbers()
     code, done = ingest(killed.directory, lines)
     assert (code, len(done["foreign"])) == (2, 1)
@@ -206,7 +211,7 @@ def test_an_incarnation_that_never_reached_the_volume_is_known_by_its_stream(ing
     template = json.loads(opening)
     template.pop("hash")
     template["data"]["incarnation"] = incarnation
-    records = [json.dumps(template, separators=(",", ":")).encode(), encode_event(1, make_event(60))]
+    records = [json.dumps(template, separators=(",", ":")).encode(), with_number(1, encode_event(make_event(60)))]
     lines = [line for seq, record in enumerate(records) for line in emergency_lines(incarnation, seq, record)]
     code, done = ingest(killed.directory, lines)
     assert (code, len(done["adopted"]), len(done["dropped"])) == (0, 1, 1)
@@ -282,6 +287,6 @@ def test_a_directory_of_several_logs_asks_which(killed: Log) -> None:
 
 def test_the_event_type_of_a_copy_does_not_matter(ingest: Ingest, killed: Log) -> None:
     """Kinds of the user's own are events like any other."""
-    record = encode_event(-1, RiskEvent("MY_OWN_KIND", make_event(0).priority, "test", {"number": 40}))
+    record = with_number(-1, encode_event(RiskEvent("MY_OWN_KIND", make_event(0).priority, "test", {"number": 40})))
     assert ingest(killed.directory, emergency_lines(killed.incarnation, -1, record))[0] == 0
     assert killed.numbers() == [0, 1, 2, 3, 40]

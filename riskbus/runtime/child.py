@@ -1,0 +1,143 @@
+"""The program of a writer that runs in a process of its own."""
+
+import os
+import select
+import signal
+import sys
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from threading import Lock
+from time import monotonic
+from typing import Any
+
+from riskbus.format.checkpoint import Checkpoint, Signer
+from riskbus.metrics import AuditMetrics
+from riskbus.runtime.courier import Courier
+from riskbus.runtime.output import Output
+from riskbus.runtime.staging import Staged
+from riskbus.runtime.writer import Writer
+from riskbus.settings import AuditSettings
+from riskbus.store.ring import Ring
+from riskbus.store.ring_files import attach_ring
+
+_NEWS = 0.25  # seconds between two messages about how it does, where nothing urgent changed
+
+
+class TraderEndedError(Exception):
+    """The process that this writer works for has ended."""
+
+
+class RemoteFeed:
+    """The feed of a writer whose publishers are in another process."""
+
+    def __init__(
+        self, ring: Ring, connection: "Connection[Any, Any]", bell: int, trader: int, metrics: AuditMetrics
+    ) -> None:
+        self.ring = ring
+        self._metrics = metrics
+        self._told: tuple[object, ...] = ()
+        self._tell_at = 0.0
+        self._connection = connection
+        self._bell = bell
+        self._trader = trader
+        self._poll = select.poll()
+        self._poll.register(bell, select.POLLIN)
+        self._poll.register(trader, select.POLLIN)
+        self._lock = Lock()  # the writer and the thread that validates the mount both ask
+
+    @property
+    def claimed(self) -> int:
+        """How many numbers were claimed."""
+        return int(self._ask("claimed"))
+
+    def claim(self) -> int:
+        """Return the next number."""
+        return int(self._ask("claim"))
+
+    def put(self, seq: int, body: bytes, kind: int) -> None:
+        """Put down the body for a claimed number."""
+        self._ask("put", seq, body, kind)
+
+    def stage(self, body: bytes, kind: int) -> None:
+        """Claim the next number and put down the body for it."""
+        self._ask("stage", body, kind)
+
+    def declare(self, seq: int) -> None:
+        """Note that the writer itself writes the record with this number."""
+        self._ask("declare", seq)
+
+    def waiting_aside(self, seq: int, most: int) -> list[Staged]:
+        """Return the records from this number on that wait outside the ring."""
+        return list(self._ask("waiting_aside", seq, most))
+
+    def settings(self) -> AuditSettings:
+        """Return the settings as they are in force now."""
+        settings: AuditSettings = self._ask("settings")
+        return settings
+
+    def wait(self, seconds: float) -> None:
+        """Wait until someone wakes the writer, or for so long.
+
+        Raises:
+            TraderEndedError: nobody will publish any more.
+        """
+        for descriptor, _ in self._poll.poll(seconds * 1000):
+            if descriptor == self._trader:
+                raise TraderEndedError
+            os.eventfd_read(self._bell)
+
+    def settled(self) -> None:
+        """Tell those who wait that more is durable."""
+        self.news(now=True)
+        self.tell("settled")
+
+    def news(self, *, now: bool = False) -> None:
+        """Tell the trader's process how the writer does, where something urgent changed, and now and then otherwise."""
+        metrics = self._metrics
+        urgent = (metrics.failing, metrics.write_failures, metrics.segments, metrics.checkpoints, metrics.mount)
+        if now or urgent != self._told or monotonic() >= self._tell_at:
+            self._told, self._tell_at = urgent, monotonic() + _NEWS
+            self.tell("news", metrics)
+
+    def tell(self, kind: str, *details: object) -> None:
+        """Send a message that needs no answer."""
+        with self._lock, suppress(OSError):  # nobody is there any more; `wait` notices
+            self._connection.send((kind, *details))
+
+    def _ask(self, kind: str, *details: object) -> Any:  # noqa: ANN401 -- whatever the other side answers
+        with self._lock:
+            try:
+                self._connection.send((kind, *details))
+                return self._connection.recv()
+            except (OSError, EOFError):
+                raise TraderEndedError from None
+
+
+def main() -> None:
+    """Be the writer of the ring, eventfd, socket and process whose numbers are the arguments."""
+    ring_number, bell, socket, trader_pid = map(int, sys.argv[1:])
+    for number in (signal.SIGINT, signal.SIGTERM):  # for the whole group; the trader's process says when it is over
+        signal.signal(number, signal.SIG_IGN)
+    connection: Connection[Any, Any] = Connection(socket)
+    try:
+        trader = os.pidfd_open(trader_pid)
+        settings, name, seed, path = connection.recv()
+    except (OSError, EOFError):
+        return
+    ring = attach_ring(ring_number, path)
+    metrics, output, courier = AuditMetrics(str(settings.path)), Output(), Courier("riskbus-courier")
+    feed = RemoteFeed(ring, connection, bell, trader, metrics)
+
+    def say(level: int, text: str) -> None:
+        feed.tell("say", level, text)
+
+    def on_checkpoint(checkpoint: Checkpoint) -> None:
+        feed.tell("checkpoint", checkpoint)
+
+    writer = Writer(settings, Signer(name, seed), feed, metrics, output, courier, say, on_checkpoint)
+    try:
+        writer.run(between=feed.news)
+        feed.news(now=True)
+    except TraderEndedError:
+        with suppress(TraderEndedError):
+            writer.finish_alone()

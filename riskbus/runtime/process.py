@@ -1,0 +1,155 @@
+"""Runs writers in processes of their own, so that hashing, syncing and a volume that hangs are none of the trader's.
+
+    this process                                        the writer's process (riskbus.runtime.child)
+    publishers ──► ring (shared memory) ──────────────► writer ──► volume
+    service thread ◄── requests, news ── socket ──────┘   ▲
+    whoever waits ──── eventfd ───────────────────────────┘
+
+The child asks for numbers, for what waits outside the ring, and to log; it tells what is durable where someone waits,
+and how it does. It ends when this process does.
+"""
+
+import logging
+import os
+import platform
+import subprocess
+import sys
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from socket import socketpair
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+from riskbus.errors import SettingsError
+from riskbus.format.checkpoint import Checkpoint
+from riskbus.metrics import AuditMetrics
+from riskbus.runtime.host import Equipment
+from riskbus.runtime.progress import Progress
+from riskbus.store import posix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from riskbus.mount import MountReport
+
+_PROGRAM = "from riskbus.runtime.child import main; main()"
+_ORDERED = {"x86_64", "amd64"}  # processors that show stores to others in their order; see riskbus.store.ring
+
+
+class ProcessHost:
+    """Runs writers in child processes of this one."""
+
+    def __init__(self, equipment: Equipment) -> None:
+        """Prepare; raises SettingsError where processes cannot share memory in order."""
+        if platform.machine().lower() not in _ORDERED:
+            raise SettingsError(
+                f"RISK_AUDIT_WRITER=process needs an x86-64 processor, this is {platform.machine()}; use thread"
+            )
+        self._equipment = equipment
+        self._ring = equipment.staging.ring
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection[Any, Any] | None = None
+        self._earlier = AuditMetrics(equipment.metrics.path)  # what earlier writers of this incarnation counted
+        self._lent: int | None = None  # the number that the writer claimed last
+        self._unused: list[int] = []  # numbers that writers claimed and did not live to use
+        self.progress = Progress(self._ring, self.wake)
+        self.ended = Event()
+        self.failing = False
+        self.mount: MountReport | None = None
+        self.latest: Checkpoint | None = None
+        self._answers: dict[str, Callable[..., object]] = {
+            "claim": self._claim,
+            "stage": self._stage,
+            "claimed": lambda: equipment.staging.claimed,
+            "waiting_aside": equipment.staging.waiting_aside,
+            "declare": equipment.staging.declare,
+            "put": equipment.staging.put,
+            "settings": lambda: equipment.settings,
+        }
+        self._hear: dict[str, Callable[..., object]] = {
+            "settled": self.progress.call_back,
+            "say": equipment.say,
+            "checkpoint": self._note_checkpoint,
+            "news": self._note_news,
+        }
+
+    def wake(self) -> None:
+        """End the writer's wait. Any thread; does not block."""
+        with suppress(OSError):  # it is awake, or has ended
+            os.eventfd_write(self._bell, 1)
+
+    def start(self) -> None:
+        """Begin a writer."""
+        self.ended.clear()
+        self._earlier.__dict__.update(vars(self._equipment.metrics))
+        mine, its = socketpair()
+        self._connection = Connection(mine.detach())
+        numbers = [self._ring.descriptor, self._bell, its.fileno()]
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _PROGRAM, *map(str, numbers), str(os.getpid())],
+                pass_fds=numbers,
+                stdin=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": _python_path()},
+            )
+            have = self._equipment
+            self._connection.send((have.settings, have.signer.name, have.signer.seed, self._ring.path))
+        except OSError as error:  # no more processes or memory: the overseer tries again
+            have.say(logging.WARNING, f"AUDIT LOG RISK: no process for the audit writer ({error.strerror})")
+        finally:
+            its.close()
+        Thread(target=self._serve, args=[self._connection], name="riskbus-service", daemon=True).start()
+
+    def abandon(self) -> None:
+        """Kill the writer; one that hangs in the kernel ends when the volume answers, without another step."""
+        if self._process is not None:
+            self._process.kill()
+
+    def release(self) -> None:
+        """Close descriptors."""
+        posix.close(self._bell)
+        self._bell = -1
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.returncode = self._process.returncode or 0  # not ours to wait for, in the child after a fork
+
+    def _serve(self, connection: "Connection[Any, Any]") -> None:
+        with suppress(EOFError, OSError):  # the end of the writer
+            while True:
+                kind, *details = connection.recv()
+                if kind in self._answers:
+                    connection.send(self._answers[kind](*details))
+                else:
+                    self._hear[kind](*details)
+        if self._process is not None:
+            self._process.wait()
+        if self._lent is not None and self._lent >= self._ring.released and self._ring.get(self._lent) is None:
+            self._unused.append(self._lent)
+        self._lent = None
+        self.ended.set()
+
+    def _claim(self) -> int:
+        self._lent = self._unused.pop() if self._unused else self._equipment.staging.claim()
+        return self._lent
+
+    def _stage(self, body: bytes, kind: int) -> None:
+        seq = self._unused.pop() if self._unused else self._equipment.staging.claim()
+        self._equipment.staging.put(seq, body, kind)
+
+    def _note_checkpoint(self, checkpoint: Checkpoint) -> None:
+        self.latest = checkpoint
+        self._equipment.on_checkpoint(checkpoint)
+
+    def _note_news(self, metrics: AuditMetrics) -> None:
+        self.failing = bool(metrics.failing)
+        self.mount = metrics.mount
+        metrics.absorb(self._earlier)
+        self._equipment.metrics.__dict__.update(vars(metrics))
+
+
+def _python_path() -> str:
+    package = str(Path(__file__).parents[2])
+    return os.pathsep.join(dict.fromkeys([package, *(path for path in sys.path if path)]))

@@ -1,0 +1,97 @@
+"""Writers come and go; what an incarnation promised stays."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from riskbus.events import RiskEvent
+from riskbus.runtime import AuditLog
+from riskbus.store.verification import VolumeReport
+
+Open = Callable[..., AuditLog]
+Event = Callable[..., RiskEvent]
+Read = Callable[[], list[dict[str, Any]]]
+Verify = Callable[[], VolumeReport]
+
+
+def _writers_of(trader: int) -> list[int]:
+    listed = Path(f"/proc/{trader}/task").glob("*/children")
+    children = [int(number) for file in listed for number in file.read_text().split()]
+    return [child for child in children if b"riskbus.runtime.child" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+@pytest.mark.parametrize("writer", ["process"], indirect=True)
+def test_a_writer_that_is_killed_is_followed_by_another(
+    open_log: Open, event: Event, events: Read, read: Read, verify: Verify
+) -> None:
+    """The incarnation, its numbers and its key go on; nothing is lost, repeated or left without a seal."""
+    log = open_log()
+    receipts = []
+    for life in range(3):
+        receipts += [log.append(event(number=life * 500 + number)) for number in range(500)]
+        assert receipts[-1].wait_durable(30)
+        (writer,) = _writers_of(os.getpid())
+        os.kill(writer, signal.SIGKILL)
+        receipts += [log.append(event(late=number)) for number in range(200)]
+    assert receipts[-1].wait_durable(30)
+    assert all(receipt.durable for receipt in receipts)
+    log.close()
+    numbers = [record["data"].get("number") for record in _once(events())]
+    assert [number for number in numbers if number is not None] == list(range(1500))
+    assert len(numbers) == 2100
+    assert sum(record["event_type"] == "AUDIT_OPEN" for record in _once(read())) == 1
+    report = verify()
+    assert report.worst is None
+    assert len(report.streams[0].incarnations) == 1
+    assert report.streams[0].incarnations[0].unsealed == 0
+
+
+def _once(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out the copies that a writer left in the segment that it could not finish."""
+    return list({record["seq"]: record for record in records}.values())
+
+
+_TRADER = """
+import sys
+from riskbus.events import EventPriority, EventType, RiskEvent
+from riskbus.runtime import AuditLog
+from riskbus.settings import AuditSettings
+log = AuditLog(settings=AuditSettings(path=sys.argv[1], staging_dir=sys.argv[2], writer="process"))
+assert log.wait_ready(20)
+for number in range(3000):
+    receipt = log.append(RiskEvent(EventType.THROTTLE, EventPriority.LOW, "test", {"number": number}))
+print("accepted", flush=True)
+input()
+"""
+
+
+def test_the_writer_finishes_and_ends_when_its_trader_is_killed(path: Path, shared_memory: Path, events: Read) -> None:
+    """It outlives nothing, and takes what was accepted with it to the volume."""
+    command = [sys.executable, "-c", _TRADER, str(path), str(shared_memory)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as trader:
+        assert trader.stdout is not None
+        while trader.stdout.readline() != b"accepted\n":
+            pass
+        (writer,) = _writers_of(trader.pid)
+        descriptor = os.pidfd_open(writer)
+        trader.kill()
+        trader.wait()
+    try:
+        assert select.select([descriptor], [], [], 20)[0]
+    finally:
+        os.close(descriptor)
+    assert [record["data"]["number"] for record in events()] == list(range(3000))
+
+
+def test_without_shared_memory_the_writer_is_a_thread(open_log: Open, event: Event, tmp_path: Path) -> None:
+    """A process of its own would not see the records; trading and auditing go on all the same."""
+    log = open_log(writer="process", staging_dir=tmp_path)
+    assert log.append(event()).wait_durable(30)
+    assert not _writers_of(os.getpid())
