@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from riskbus import EventPriority, EventType, RiskEvent, RiskEventBus
+from riskbus import AuditLog, EventPriority, EventType, RiskEvent, RiskEventBus
 
 Make = Callable[..., RiskEvent]
 
@@ -40,6 +40,13 @@ def open_bus(path: Path, registry: CollectorRegistry) -> Iterator[Callable[..., 
     yield open_one
     for bus in opened:
         bus.close(timeout=1)
+
+
+@pytest.fixture
+def audit_log(path: Path, registry: CollectorRegistry) -> Iterator[AuditLog]:
+    """A log that several buses of one test can share."""
+    with AuditLog(path, registry=registry) as log:
+        yield log
 
 
 @pytest.fixture
