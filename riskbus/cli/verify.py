@@ -1,30 +1,25 @@
 """`riskbus verify`: prove what an audit log holds, or say what is wrong with it."""
 
+import os
 import sys
-from argparse import Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from riskbus.cli.progress import ProgressBar
-from riskbus.cli.words import verdict_lines
+from riskbus.cli.words import CONCLUSIONS, as_text
 from riskbus.errors import SettingsError
 from riskbus.format.anchors import Anchor, parse_anchors
-from riskbus.format.findings import SEVEREST_FIRST, Finding, Severity
+from riskbus.format.findings import Dimension, Severity
+from riskbus.store.logs import printable
 from riskbus.store.verification import StreamReport, VolumeReport, total_size, verify_tree
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-CONCLUSIONS = (
-    "Nothing is wrong.",
-    "The log was tampered with.",
-    "The log is damaged.",
-    "It cannot be decided whether the log is as it was written.",
-    "The log is intact, and its writer declares that events were lost.",
-)
-"""One sentence for each exit code."""
+_PARALLEL_FROM = 64 << 20  # bytes; below, starting processes takes longer than they save
 
 
 def add_to(commands: "_SubParsersAction[Any]") -> None:
@@ -52,10 +47,25 @@ def add_to(commands: "_SubParsersAction[Any]") -> None:
         "  (kubectl get riskauditreports -o json), or a signed note.",
         formatter_class=RawDescriptionHelpFormatter,
     )
-    parser.add_argument("directory", metavar="DIR", type=Path, help="a stream's directory, or one above several")
+    parser.add_argument(
+        "directories",
+        metavar="DIR",
+        type=Path,
+        nargs="+",
+        help="a stream's directory, or one above several; several where a log is spread over them",
+    )
     parser.add_argument("--anchor", metavar="FILE", type=Path, action="append", default=[], help="compare with anchors")
-    parser.add_argument("--json", action="store_true", help="say everything as one JSON document")
+    parser.add_argument("--json", action="store_true", help="say everything as one JSON document (docs/format.md)")
+    parser.add_argument(
+        "--jobs", metavar="N", type=_jobs, default=len(os.sched_getaffinity(0)), help="processes; one for each core"
+    )
     parser.set_defaults(run=run)
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise ArgumentTypeError(f"{text!r} is not a number of processes")
+    return int(text)
 
 
 def run(options: Namespace) -> int:
@@ -65,24 +75,26 @@ def run(options: Namespace) -> int:
         SettingsError: DIR is not a directory, or an anchor's file cannot be read.
         FormatError: an anchor's file holds none.
     """
-    directory: Path = options.directory
-    if not directory.is_dir():
-        raise SettingsError(f"{directory} is not a directory; give the directory that holds the audit log's segments")
+    directories: list[Path] = options.directories
+    for directory in directories:
+        if not directory.is_dir():
+            raise SettingsError(f"{directory} is not a directory; give the directory that holds the log's segments")
     anchors: list[Anchor] = []
     for file in options.anchor:
         anchors += parse_anchors(_read(file), str(file))
+    size = total_size(directories)
+    jobs = options.jobs if size >= _PARALLEL_FROM else 1
     try:
-        with ProgressBar("verifying", total_size(directory)) as bar:
-            report = verify_tree(directory, anchors, bar.advance)
+        with ProgressBar("verifying", size) as bar:
+            report = verify_tree(directories[0], anchors, bar.advance, others=directories[1:], jobs=jobs)
     except OSError as error:
-        sys.stderr.write(f"riskbus: cannot read the log: {error}\n")
+        sys.stderr.write(f"riskbus: cannot verify the log: {error}\n")
         return Severity.UNDECIDED
-    worst = report.worst
-    code = 0 if worst is None else int(worst)
+    code = int(report.worst or 0)
     if options.json:
         sys.stdout.buffer.write(orjson.dumps(as_document(report, code), option=orjson.OPT_APPEND_NEWLINE))
     else:
-        sys.stdout.write("\n".join([*as_text(report, directory, code, anchored=bool(anchors)), ""]))
+        sys.stdout.write("\n".join([*as_text(report, ", ".join(map(str, directories)), code), ""]))
     return code
 
 
@@ -98,56 +110,23 @@ def as_document(report: VolumeReport, code: int) -> dict[str, Any]:
     return {
         "exit_code": code,
         "conclusion": CONCLUSIONS[code],
-        "streams": [
-            {
-                "directory": str(stream.directory),
-                "stem": stream.stem,
-                "segments": stream.segments,
-                "bytes": stream.size,
-                "incarnations": stream.incarnations,
-                "findings": [finding.as_dict() for finding in stream.findings],
-            }
-            for stream in report.streams
-        ],
+        "streams": [_stream(stream) for stream in report.streams],
         "strays": [finding.as_dict() for finding in report.strays],
     }
 
 
-def as_text(report: VolumeReport, directory: Path, code: int, *, anchored: bool) -> list[str]:
-    """Return the result for people, line by line, so that it can be read aloud."""
-    lines: list[str] = []
-    if not report.streams:
-        lines.append(f"There is no audit log in {directory} or below.")
-    for stream in report.streams:
-        lines += [*_describe(stream), *verdict_lines(stream, anchored=anchored), ""]
-    if report.findings:
-        lines += ["Findings, the worst first:", *_findings(report.findings), ""]
-    return [*lines, f"{CONCLUSIONS[code]} (exit code {code})"]
-
-
-def _describe(stream: StreamReport) -> list[str]:
-    summaries = stream.incarnations
-    records = sum(summary.records for summary in summaries)
-    events = sum(summary.events for summary in summaries)
-    first = min((summary.first_ts for summary in summaries if summary.first_ts), default="")
-    last = max((summary.last_ts for summary in summaries), default="")
-    return [
-        f"{stream.directory / stream.stem}",
-        f"  incarnations: {len(summaries):,}; segments: {stream.segments:,}; bytes: {stream.size:,}",
-        f"  records: {records:,}, of which {events:,} are events, from {first} to {last}",
-    ]
-
-
-def _findings(findings: list[Finding]) -> list[str]:
-    ordered = sorted(findings, key=lambda finding: SEVEREST_FIRST.index(finding.severity))
-    return [_sentence(finding) for finding in ordered]
-
-
-def _sentence(finding: Finding) -> str:
-    place = finding.place
-    where = [f"incarnation {finding.incarnation}"] if not place.file else [place.file]
-    where += [f"line {place.line}"] if place.line else []
-    where += [f"seq {finding.seq}"] if finding.seq >= 0 else []
-    where += [f"byte {place.byte}"] if place.byte >= 0 else []
-    name = finding.severity.name.lower().replace("_", " ")
-    return f"  {name}, {finding.kind}: {finding.message} [{', '.join(where)}]"
+def _stream(stream: StreamReport) -> dict[str, Any]:
+    worst = {dimension: stream.worst_of(dimension) for dimension in Dimension}
+    verdicts = {str(dimension): severity.name.lower() if severity else "fine" for dimension, severity in worst.items()}
+    if not stream.compared and not worst[Dimension.ANCHORING]:
+        verdicts["anchoring"] = "not_compared"
+    return {
+        "directory": printable(str(stream.directory)),
+        "stem": printable(stream.stem),
+        "segments": stream.segments,
+        "bytes": stream.size,
+        "verdicts": verdicts,
+        "incarnations": stream.incarnations,
+        "findings": [finding.as_dict() for finding in stream.findings],
+        "omitted": stream.omitted,
+    }

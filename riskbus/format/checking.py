@@ -1,51 +1,45 @@
-"""Checking one incarnation of the log, line by line, from nothing but its bytes.
+"""Checking one incarnation of the log from nothing but its bytes.
 
 The checker recomputes every hash and every root. It stops at nothing: damage in the middle does not hide what follows.
+The rules, and every kind of finding, are in docs/format.md.
 """
 
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from riskbus.errors import FormatError
 from riskbus.format.anchors import Anchor
-from riskbus.format.findings import Dimension, Finding, Place, Severity
+from riskbus.format.blocks import CONTROL_MARK, HEAD, MAX_LINE_BYTES, Block, time_of
+from riskbus.format.contents import Contents, Summary
+from riskbus.format.copies import Copies
+from riskbus.format.findings import NOWHERE, Findings, Place, Severity
 from riskbus.format.names import SegmentName
-from riskbus.format.record import FORMAT_VERSION, decode, from_line, leaf_hash
+from riskbus.format.record import from_line, leaf_hash
 from riskbus.format.seals import Seals
 
-SEAL_PATIENCE_NS = 60 * 10**9
-"""A healthy writer seals within a second; a minute allows for a volume that hung."""
+_NEVER = 1 << 63  # a number that no record reaches
+_TAIL = re.compile(rb',"hash":"[A-Za-z0-9+/]{43}="\}')
 
 
-@dataclass(slots=True)
-class Summary:
-    """What an incarnation holds.
+class Stretch(NamedTuple):
+    """Records that were checked as a block: where they stand, and the number after the last."""
 
-    Attributes:
-        incarnation: which one.
-        stream: as its AUDIT_OPEN says.
-        records: how many there are.
-        events: how many of them are not the log's own.
-        sealed: how many the newest valid checkpoint covers.
-        unsealed: how many come after, checkpoints not counted.
-        anchored: how many the newest matching anchor covers.
-        gap_events: events that AUDIT_GAP records declare lost.
-        first_ts: time of the first record.
-        last_ts: time of the last record.
-        closed: whether it ended with AUDIT_CLOSE.
-    """
+    file: str
+    line: int
+    byte: int
+    length: int
+    end: int
 
-    incarnation: str
-    stream: str = ""
-    records: int = 0
-    events: int = 0
-    sealed: int = 0
-    unsealed: int = 0
-    anchored: int = 0
-    gap_events: int = 0
-    first_ts: str = ""
-    last_ts: str = ""
-    closed: bool = False
+
+class _Record(NamedTuple):
+    """A line that is a record, with the number as which it counts."""
+
+    seq: int
+    record: bytes
+    leaf: bytes
+    altered: bool
 
 
 class IncarnationChecker:
@@ -54,172 +48,192 @@ class IncarnationChecker:
     Attributes:
         summary: what was seen so far.
         findings: what is wrong with it.
-        previous: the (incarnation, note) pairs that its AUDIT_OPEN names.
     """
 
     def __init__(self, incarnation: str) -> None:
         self.summary = Summary(incarnation)
-        self.findings: list[Finding] = []
-        self.previous: list[tuple[str, str]] = []
-        self._seals = Seals(self._report)
+        self.findings = Findings(incarnation)
+        self._seals = Seals(self.findings)
+        self._contents = Contents(self.summary, self.findings, self._seals)
+        self._stretches: deque[Stretch] = deque()
+        self._copies = Copies(self.findings)
+        self._place = NOWHERE
         self._next = 0  # the number that the next record must have
-        self._limit: int | None = None  # where the next segment takes over
-        self._aside: dict[int, bytes] = {}  # lines of abandoned segments, until their copies come
-        self._aside_next = 0
-        self._garbled = False  # whether the line before was no record
-        self._place = Place()
-        self._now_ns = self._sealed_ns = 0
+        self._blame = Severity.TAMPERING  # what it means if it has not
+        self._first = 0  # the number with which the segment begins, as its name says
+        self._begun = False  # whether the segment's first line was seen
+        self._limit = _NEVER  # where the next segment takes over
+        self._expected = 0  # the number after that of the line before
+
+    @property
+    def previous(self) -> list[tuple[str, str]]:
+        """The (incarnation, note) pairs that its AUDIT_OPEN names."""
+        return self._contents.previous
 
     def expect(self, anchor: Anchor) -> None:
         """Compare with an anchor of this incarnation. Call before the first line."""
         self._seals.expect(anchor)
 
-    def begin_segment(self, name: SegmentName, taken_over_at: int | None) -> None:
-        """Go on with the next segment; `taken_over_at` is the first number of the one after it, if there is one."""
-        self._place = Place(str(name))
-        self._limit = taken_over_at
-        self._aside_next = taken_over_at or 0
-        self._garbled = False
+    def begin_segment(self, name: SegmentName, taken_over_at: int | None, file: str = "") -> None:
+        """Go on with the next segment.
+
+        Args:
+            name: what the segment's name says.
+            taken_over_at: the first number of the segment after it, if there is one.
+            file: its name where that is another, as of a compressed one.
+        """
+        self._place = Place(file or str(name))
+        self._first = self._expected = name.first_seq
+        self._limit = _NEVER if taken_over_at is None else taken_over_at
+        self._begun = False
         if name.first_seq > self._next:
             self._miss(name.first_seq)
+
+    # -- lines
+
+    def feed_block(self, block: Block, number: int, byte: int, length: int) -> bool:
+        """Take lines that are in order, the first of which is line `number`; False if they must be fed one by one."""
+        end = block.first + block.records
+        starts_well = block.first == self._next and (self._begun or block.first == self._first)
+        opens = block.first > 0 or bool(block.controls and block.controls[0].seq == 0)
+        ends = self.summary.closed or any(b'"AUDIT_CLOSE"' in control.record for control in block.controls)
+        if not starts_well or not opens or ends or end > self._limit or self._copies:
+            return False
+        file = self._place.file
+        self._begun, self._blame = True, Severity.TAMPERING
+        self._next = self._expected = end
+        self._seals.add_block(block)
+        self._forget_sealed()
+        self._stretches.append(Stretch(file, number, byte, length, end))
+        self.summary.records += block.records
+        self.summary.events += block.records - len(block.controls)
+        self.summary.first_ts = self.summary.first_ts or block.first_ts
+        for control in block.controls:
+            place = Place(file, number + control.seq - block.first, byte + control.offset)
+            self._contents.take(control.seq, control.record, place)
+        self.summary.last_ts = block.last_ts or self.summary.last_ts
+        self._contents.last_ns = block.last_ns if block.last_ns >= 0 else self._contents.last_ns
+        return True
 
     def feed(self, line: bytes, number: int, byte: int) -> None:
         """Check one complete line, with its line feed."""
         self._place = Place(self._place.file, number, byte)
         try:
-            record, stated = from_line(line)
-            fields = decode(record)
+            found = self._parse(line)
         except FormatError as error:
-            self._garbled = True
-            self._report("malformed", Dimension.INTEGRITY, Severity.DAMAGE, f"not a record: {error}", self._next)
+            self.garble(f"not a record: {error}", number, byte)
             return
-        seq = fields["seq"]
-        if leaf_hash(record) != stated:
-            self._report("altered", Dimension.INTEGRITY, Severity.TAMPERING, "the record does not match its hash", seq)
-        if self._limit is not None and seq >= self._limit:
-            self._set_aside(seq, line)
+        self._begun = True
+        self._expected = found.seq + 1
+        if found.seq >= self._limit:
+            self._copies.set_aside(found.seq, line, self._place)
+        elif found.seq < self._next:
+            self._report("out-of-order", Severity.TAMPERING, f"record {self._next} was expected here", found.seq)
         else:
-            self._check_copy(seq, line)
-            self._accept(seq, fields, stated)
+            self._count(found, line)
+
+    def garble(self, message: str, number: int, byte: int) -> None:
+        """Take note of a line that is no record."""
+        self._place = Place(self._place.file, number, byte)
+        self._report("malformed", Severity.DAMAGE, message, self._next)
+        self._blame, self._begun = Severity.DAMAGE, True
+
+    def give_up(self, message: str, number: int, byte: int) -> None:
+        """Take note that the segment cannot be read from here on."""
+        self._place = Place(self._place.file, number, byte)
+        self._report("unreadable", Severity.UNDECIDED, message, self._next)
+        self._blame, self._begun = Severity.UNDECIDED, True
 
     def feed_rest(self, rest: bytes, number: int, byte: int, *, in_flight: bool) -> None:
         """Check the bytes after a segment's last line feed; `in_flight` says that its writer may still be at it."""
+        expected = self._next if self._next < self._limit else self._expected
+        if _overshoots(rest):
+            self.garble("a record is followed by something else than a line feed", number, byte)
+            return
         self._place = Place(self._place.file, number, byte)
-        if self._limit is not None and self._next >= self._limit:
-            self._set_aside(self._aside_next, rest)
-        elif not in_flight or _overshoots(rest):
-            message = f"the last line is unfinished ({len(rest)} bytes)"
-            self._report("torn", Dimension.INTEGRITY, Severity.DAMAGE, message, self._next)
+        if expected >= self._limit:
+            self._copies.set_aside(expected, rest, self._place, torn=True)
+            return
+        head = b'{"seq":%d,"ts":"' % expected
+        if (
+            not in_flight
+            or self.summary.closed
+            or len(rest) >= MAX_LINE_BYTES
+            or rest[: len(head)] != head[: len(rest)]
+        ):
+            self._report("torn", Severity.DAMAGE, f"the last line is unfinished ({len(rest)} bytes)", self._next)
+            self._blame = Severity.DAMAGE
+
+    def _parse(self, line: bytes) -> _Record:
+        record, stated = from_line(line)
+        head = HEAD.match(record)
+        if head is None or len(line) > MAX_LINE_BYTES:
+            raise FormatError("the line is too long, or does not begin with a number and a time")
+        seq = int(head[1])
+        if leaf_hash(record) == stated:
+            if not self._begun and seq != self._first:
+                message = f"the name of the segment says that it begins with record {self._first}"
+                self._report("misnamed", Severity.TAMPERING, message, seq)
+            return _Record(seq, record, stated, altered=False)
+        expected = self._next if self._next < self._limit else self._expected
+        believed = self._blame is Severity.DAMAGE and expected < seq < _NEVER
+        return _Record(seq if believed else expected, record, stated, altered=True)
+
+    def _count(self, found: _Record, line: bytes) -> None:
+        if found.altered:
+            self._report("altered", Severity.TAMPERING, "the record does not match its hash", found.seq)
+        if found.seq > self._next:
+            self._miss(found.seq)
+        self._blame = Severity.TAMPERING
+        self._copies.compare(found.seq, line)
+        self._next = found.seq + 1
+        self._seals.add(found.leaf)
+        self.summary.records += 1
+        self.summary.last_ts = time_of(found.record) or self.summary.last_ts
+        self.summary.first_ts = self.summary.first_ts or self.summary.last_ts
+        if found.altered:
+            self.summary.events += CONTROL_MARK not in found.record
+        else:
+            self._contents.take(found.seq, found.record, self._place)
+
+    def _miss(self, seq: int) -> None:
+        last = f" to {seq - 1} are" if seq - 1 > self._next else " is"
+        self._report("missing", self._blame, f"record{'s' * ('to' in last)} {self._next}{last} missing", self._next)
+        self._blame = Severity.TAMPERING
+        self._seals.lose(self._next)
+        self._next = seq
+
+    # -- the end
+
+    def unread(self) -> Iterator[Stretch]:
+        """Yield the stretches in which records are that no good checkpoint covers; feed their lines to `inspect`."""
+        self._forget_sealed()
+        yield from self._stretches
+
+    def inspect(self, line: bytes, number: int, byte: int, file: str) -> None:
+        """Look closer at a line of an unread stretch."""
+        record = from_line(line)[0]
+        head = HEAD.match(record)
+        if head is not None and int(head[1]) >= self._seals.sealed:
+            self._contents.inspect(int(head[1]), record, Place(file, number, byte))
 
     def finish(self) -> None:
         """Draw the conclusions that need the end."""
-        self._place = Place(self._place.file)
-        summary = self.summary
         self._seals.finish(self._next)
-        summary.sealed, summary.anchored = self._seals.sealed, self._seals.anchored
-        late = self._now_ns - self._sealed_ns > SEAL_PATIENCE_NS
-        if summary.unsealed and (late or summary.closed or (not summary.sealed and self._next > 1)):
-            message = f"{summary.unsealed} records carry no seal although the writer had time to seal them"
-            self._report("unsealed", Dimension.AUTHENTICITY, Severity.UNDECIDED, message, self._next - 1)
+        self._contents.finish(self._next - 1)
 
-    # -- copies in abandoned segments
+    def _forget_sealed(self) -> None:
+        while self._stretches and self._stretches[0].end <= self._seals.sealed:
+            self._stretches.popleft()
 
-    def _set_aside(self, seq: int, line: bytes) -> None:
-        self._check_copy(seq, line)
-        self._aside[seq] = line
-        self._aside_next = seq + 1
-
-    def _check_copy(self, seq: int, line: bytes) -> None:
-        copy = self._aside.pop(seq, None)
-        if copy is not None and not line.startswith(copy) and not copy.startswith(line):
-            message = "the copy in an abandoned segment differs from this record"
-            self._report("contradicted", Dimension.INTEGRITY, Severity.DAMAGE, message, seq)
-
-    # -- one record
-
-    def _accept(self, seq: int, fields: dict[str, Any], leaf: bytes) -> None:
-        if seq < self._next:
-            message = f"record {self._next} was expected here"
-            self._report("out-of-order", Dimension.INTEGRITY, Severity.TAMPERING, message, seq)
-            return
-        if seq > self._next:
-            self._miss(seq)
-        self._garbled = False
-        self._next = seq + 1
-        self._summarise(fields)
-        self._interpret(seq, fields)
-        self._seals.add(leaf, self._next)
-
-    def _summarise(self, fields: dict[str, Any]) -> None:
-        summary = self.summary
-        if type(fields["timestamp_ns"]) is int:
-            self._now_ns = fields["timestamp_ns"]
-        if summary.records == 0:
-            summary.first_ts = str(fields["ts"])
-            self._sealed_ns = self._now_ns
-        summary.records += 1
-        summary.last_ts = str(fields["ts"])
-
-    def _interpret(self, seq: int, fields: dict[str, Any]) -> None:
-        kind = str(fields["event_type"])
-        data = fields["data"] if isinstance(fields["data"], dict) else {}
-        if seq == 0 and kind != "AUDIT_OPEN":
-            self._report("unopened", Dimension.INTEGRITY, Severity.TAMPERING, "the first record is not AUDIT_OPEN", seq)
-        if kind == "AUDIT_CHECKPOINT":
-            if self._seals.check(str(data.get("note", "")), seq):
-                self.summary.unsealed = seq - self._seals.sealed
-                self._sealed_ns = self._now_ns
-            return
-        if self.summary.closed:
-            self._report("after-close", Dimension.INTEGRITY, Severity.TAMPERING, "a record follows AUDIT_CLOSE", seq)
-        self.summary.unsealed += 1
-        if kind == "AUDIT_OPEN":
-            self._open(seq, data)
-        elif kind == "AUDIT_CLOSE":
-            self.summary.closed = True
-        elif kind == "AUDIT_GAP":
-            self._declare(seq, data)
-        elif not kind.startswith("AUDIT_"):
-            self.summary.events += 1
-
-    def _open(self, seq: int, data: dict[str, Any]) -> None:
-        summary = self.summary
-        if seq != 0 or data.get("incarnation") != summary.incarnation:
-            message = "AUDIT_OPEN is not where it belongs, or names another incarnation"
-            self._report("misplaced", Dimension.INTEGRITY, Severity.TAMPERING, message, seq)
-            return
-        if data.get("format_version") != FORMAT_VERSION:
-            message = f"format version {data.get('format_version')}; this verifier knows {FORMAT_VERSION}"
-            self._report("version", Dimension.INTEGRITY, Severity.UNDECIDED, message, seq)
-        summary.stream = str(data.get("stream", ""))
-        self._seals.open(str(data.get("public_key", "")), f"{summary.stream}/{summary.incarnation}")
-        previous = data.get("previous")
-        for item in previous if isinstance(previous, list) else []:
-            if isinstance(item, dict):
-                self.previous.append((str(item.get("incarnation", "")), str(item.get("checkpoint", ""))))
-
-    def _declare(self, seq: int, data: dict[str, Any]) -> None:
-        events = data.get("events")
-        count = events if type(events) is int else 1
-        self.summary.gap_events += count
-        message = f"the writer declares {count} events lost: {data.get('reason', 'no reason given')}"
-        self._report("gap", Dimension.COMPLETENESS, Severity.DECLARED_GAP, message, seq)
-
-    def _miss(self, seq: int) -> None:
-        severity = Severity.DAMAGE if self._garbled else Severity.TAMPERING
-        message = f"records {self._next} to {seq - 1} are missing"
-        self._report("missing", Dimension.COMPLETENESS, severity, message, self._next)
-        self._seals.lose()
-        self._next = seq
-
-    def _report(self, kind: str, dimension: Dimension, severity: Severity, message: str, seq: int) -> None:
-        self.findings.append(Finding(kind, dimension, severity, message, self.summary.incarnation, seq, self._place))
+    def _report(self, kind: str, severity: Severity, message: str, seq: int) -> None:
+        self.findings.add(kind, severity, message, seq, self._place)
 
 
 def _overshoots(rest: bytes) -> bool:
     """Whether an unfinished line holds a whole record and something else where its line feed belongs."""
-    try:
-        from_line(rest[:-1])
-    except FormatError:
-        return False
-    return True
+    for tail in _TAIL.finditer(rest):
+        record, stated = from_line(rest[: tail.end()])
+        if leaf_hash(record) == stated:
+            return tail.end() < len(rest)
+    return False

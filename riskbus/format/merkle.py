@@ -1,8 +1,15 @@
-"""The Merkle tree over the records of one incarnation. Source: RFC 6962, section 2.1."""
+"""The Merkle tree over the records of one incarnation. Source: RFC 6962, section 2.1.
 
+A tile is the perfect tree over 256 neighbouring leaves, the first of which has a number that 256 divides. Tiles can be
+worked out apart from each other, and put into the tree instead of their leaves.
+"""
+
+from collections.abc import Sequence
 from hashlib import sha256
 
 EMPTY_ROOT = sha256(b"").digest()
+TILE_HEIGHT = 8
+TILE_WIDTH = 1 << TILE_HEIGHT
 
 
 class Tree:
@@ -25,12 +32,19 @@ class Tree:
 
     def append(self, leaf: bytes) -> None:
         """Add the hash of the next leaf."""
-        size = self.size
+        self._add(leaf, 0)
+
+    def append_tile(self, root: bytes) -> None:
+        """Add the next 256 leaves by the root over them; `size` must be a multiple of 256."""
+        self._add(root, TILE_HEIGHT)
+
+    def _add(self, node: bytes, height: int) -> None:
+        size = self.size >> height
         while size & 1:
-            leaf = sha256(b"\x01" + self._edge.pop() + leaf).digest()
+            node = sha256(b"\x01" + self._edge.pop() + node).digest()
             size >>= 1
-        self._edge.append(leaf)
-        self.size += 1
+        self._edge.append(node)
+        self.size += 1 << height
 
     def root(self) -> bytes:
         """Return the root of the tree as it is now."""
@@ -40,3 +54,21 @@ class Tree:
         for left in reversed(rest):
             root = sha256(b"\x01" + left + root).digest()
         return root
+
+
+def tile_roots(first: int, leaves: Sequence[bytes]) -> dict[int, bytes]:
+    """Return the roots of the tiles that lie wholly in these leaves, by the number of their first leaf.
+
+    Args:
+        first: number of the first leaf.
+        leaves: hashes of leaves with numbers one after the other.
+    """
+    start = -first % TILE_WIDTH
+    count = (len(leaves) - start) // TILE_WIDTH * TILE_WIDTH
+    if count <= 0:
+        return {}
+    level = leaves[start : start + count]
+    for _ in range(TILE_HEIGHT):
+        nodes = iter(level)
+        level = [sha256(b"\x01" + left + right).digest() for left, right in zip(nodes, nodes, strict=True)]
+    return dict(zip(range(first + start, first + start + count, TILE_WIDTH), level, strict=True))

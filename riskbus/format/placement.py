@@ -15,7 +15,7 @@ from operator import not_
 from typing import NamedTuple
 
 from riskbus.events import RESERVED_PREFIX
-from riskbus.format.checking import SEAL_PATIENCE_NS
+from riskbus.format.contents import SEAL_PATIENCE_NS
 from riskbus.format.emergency import Emergency
 from riskbus.format.record import decode
 

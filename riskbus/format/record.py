@@ -31,7 +31,8 @@ MAX_RECORD_BYTES = 64 << 10
 MAX_BODY_BYTES = MAX_RECORD_BYTES - len(b'"seq":,') - 20  # 20: digits of the largest number there can be
 
 HASH_PREFIX = b',"hash":"'
-_TAIL_LENGTH = len(HASH_PREFIX) + 44 + len(b'"}')  # 44: base64 of the 32 bytes of SHA-256
+_HASH_BYTES = sha256().digest_size
+_TAIL_LENGTH = len(HASH_PREFIX) + 44 + len(b'"}')  # 44: base64 of these 32 bytes
 _REPR_LIMIT = 1000  # characters: enough to recognise an object, too few to matter
 _NAME_LIMIT = 1024  # characters of source and event_id that a record which would be too long keeps
 _DEPTH_LIMIT = 32  # nesting that a payload which orjson refused keeps
@@ -114,7 +115,7 @@ def from_line(line: bytes) -> tuple[bytes, bytes]:
         stated = b64decode(encoded, validate=True)
     except ValueError as error:
         raise FormatError(f"the hash is not base64: {error}") from None
-    if b2a_base64(stated, newline=False) != encoded:  # base64 has spare bits; only one spelling is right
+    if len(stated) != _HASH_BYTES or b2a_base64(stated, newline=False) != encoded:  # one spelling of many is right
         raise FormatError("the hash is not written as base64 writes it")
     return head + b"}", stated
 

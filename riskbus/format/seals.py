@@ -1,112 +1,218 @@
 """Checking the seals of one incarnation: checkpoints in the log, and anchors from outside, against the records."""
 
-from collections.abc import Callable
+from collections import deque
+from dataclasses import dataclass, field
 
 from riskbus.errors import FormatError
 from riskbus.format import checkpoint
 from riskbus.format.anchors import Anchor
-from riskbus.format.findings import Dimension, Severity
-from riskbus.format.merkle import Tree
+from riskbus.format.blocks import Block
+from riskbus.format.checkpoint import Checkpoint
+from riskbus.format.findings import Findings, Place, Severity
+from riskbus.format.merkle import TILE_WIDTH, Tree
 
-Report = Callable[[str, Dimension, Severity, str, int], None]
-"""Takes kind, dimension, severity, message and the number of the record, -1 for none."""
+MAX_LAG = 1 << 20
+"""A checkpoint stands at most so many records behind the last one that it covers."""
+_HASH = 32  # bytes of SHA-256
+
+
+@dataclass(slots=True)
+class _Run:
+    """Leaves that are not in the tree yet, and the roots of the tiles among them."""
+
+    first: int
+    leaves: bytes | bytearray
+    tiles: dict[int, bytes] = field(default_factory=dict)
+
+
+class Roots:
+    """The Merkle tree over an incarnation's records, which follows behind them, and the roots that are wanted.
+
+    A checkpoint stands a few records after the last one that it covers, so leaves wait until it is clear at which sizes
+    the root matters; at most `MAX_LAG` of them.
+    """
+
+    def __init__(self) -> None:
+        self._tree = Tree()
+        self._runs: deque[_Run] = deque()
+        self._count = 0
+        self._wanted: list[int] = []
+        self._at_wanted: dict[int, bytes] = {}
+
+    def want(self, sizes: set[int]) -> None:
+        """Remember the roots at these sizes when the tree comes by. Call before the first leaf."""
+        self._wanted = sorted(sizes, reverse=True)
+
+    def add(self, leaf: bytes) -> None:
+        """Add the next leaf."""
+        if not self._runs or not isinstance(self._runs[-1].leaves, bytearray):
+            self._runs.append(_Run(self._count, bytearray()))
+        self._runs[-1].leaves += leaf
+        self._count += 1
+        self._keep_up()
+
+    def add_block(self, block: Block) -> None:
+        """Add the leaves of the next lines."""
+        self._runs.append(_Run(self._count, block.leaves, block.tiles))
+        self._count += block.records
+        self._keep_up()
+
+    def root(self, size: int) -> bytes:
+        """Return the root over the first `size` records; sizes must not fall from call to call."""
+        while self._wanted and self._wanted[-1] <= size:
+            wanted = self._wanted.pop()
+            self._advance(wanted)
+            self._at_wanted[wanted] = self._tree.root()
+        self._advance(size)
+        return self._tree.root()
+
+    def wanted_root(self, size: int) -> bytes:
+        """Return the root at a size that was asked for before; call at the end."""
+        while self._wanted and self._wanted[-1] <= size:
+            self.root(self._wanted[-1])
+        return self._at_wanted[size]
+
+    def _keep_up(self) -> None:
+        late = self._count - MAX_LAG - 1
+        if self._tree.size < late:
+            self.root(late)
+
+    def _advance(self, size: int) -> None:
+        tree = self._tree
+        while tree.size < size:
+            run = self._runs[0]
+            start = tree.size
+            if start + TILE_WIDTH <= size and start in run.tiles:
+                tree.append_tile(run.tiles[start])
+            else:
+                offset = (start - run.first) * _HASH
+                tree.append(bytes(run.leaves[offset : offset + _HASH]))
+            if (tree.size - run.first) * _HASH == len(run.leaves):
+                self._runs.popleft()
 
 
 class Seals:
-    """The Merkle tree over an incarnation's records, recomputed, and what was signed about it.
-
-    The tree follows behind the records: a checkpoint stands a few records after the last one that it covers.
+    """What was signed about an incarnation, against its records.
 
     Attributes:
-        key: the verifier key of AUDIT_OPEN, "" before it was seen.
-        origin: the origin that checkpoints must have.
-        sealed: how many records the newest valid checkpoint covers.
-        anchored: how many records the newest matching anchor covers.
+        key: the verifier key of AUDIT_OPEN, "" if it gave none that can be used.
+        origin: the origin that checkpoints must have, "" before AUDIT_OPEN was seen.
+        newest: the size of the newest checkpoint that fits where it stands, good or not.
+        sealed: how many records the newest good checkpoint covers.
+        anchored: how many records the largest matching anchor covers.
     """
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self._tree = Tree()
-        self._pending: list[bytes] = []
-        self._whole = True
-        self._wanted: dict[int, list[Anchor]] = {}
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._roots = Roots()
+        self._hole = -1  # the first record that is missing
+        self._anchors: list[Anchor] = []
+        self.newest = 0
         self.key = self.origin = ""
         self.sealed = self.anchored = 0
 
     def expect(self, anchor: Anchor) -> None:
-        """Compare with an anchor as soon as there are as many records as it covers."""
-        self._wanted.setdefault(anchor.checkpoint.size, []).append(anchor)
+        """Compare with an anchor at the end. Call before the first record."""
+        self._anchors.append(anchor)
+        self._roots.want({anchor.checkpoint.size for anchor in self._anchors})
 
     def open(self, key: str, origin: str) -> None:
         """Take key and origin from AUDIT_OPEN."""
-        self.key, self.origin = key, origin
-        other = {anchor.source for group in self._wanted.values() for anchor in group if anchor.key not in {"", key}}
-        for source in sorted(other):
-            message = f"the key of AUDIT_OPEN is not the one that {source} kept"
-            self._report("key", Dimension.ANCHORING, Severity.TAMPERING, message, 0)
-
-    def add(self, leaf: bytes, count: int) -> None:
-        """Add the next record's leaf hash, after which there are `count` records."""
-        self._pending.append(leaf)
-        for anchor in self._wanted.pop(count, ()):
-            self._check_anchor(anchor)
-
-    def lose(self) -> None:
-        """Note that records are missing, so that no later root can be recomputed."""
-        self._whole = False
-
-    def check(self, note: str, seq: int) -> bool:
-        """Check a checkpoint that stands at number `seq`; whether it is valid."""
-        if not self.key:
-            message = "the checkpoint cannot be checked: AUDIT_OPEN and its key are missing or damaged"
-            self._report("keyless", Dimension.AUTHENTICITY, Severity.UNDECIDED, message, seq)
-            return False
+        self.origin = origin
         try:
-            seal = checkpoint.verify(note, self.key)
+            self.key = key if checkpoint.parse_verifier_key(key)[0] == origin else ""
+        except FormatError:
+            self.key = ""
+
+    def add(self, leaf: bytes) -> None:
+        """Add the leaf hash of the next record."""
+        if self._hole < 0:
+            self._roots.add(leaf)
+
+    def add_block(self, block: Block) -> None:
+        """Add the leaf hashes of the next records."""
+        if self._hole < 0:
+            self._roots.add_block(block)
+
+    def lose(self, seq: int) -> None:
+        """Note that records are missing from this number on, so that no later root can be recomputed."""
+        self._hole = seq if self._hole < 0 else self._hole
+
+    def check(self, note: str, seq: int, place: Place) -> bool:
+        """Check a checkpoint that stands at number `seq`; whether it is good."""
+        try:
+            seal = checkpoint.parse(note)
         except FormatError as error:
-            message = f"the checkpoint is not signed with the key of AUDIT_OPEN: {error}"
-            self._report("signature", Dimension.AUTHENTICITY, Severity.TAMPERING, message, seq)
+            self._findings.add("seal", Severity.TAMPERING, f"the checkpoint cannot be read: {error}", seq, place)
             return False
-        if seal.origin != self.origin or not self.sealed < seal.size <= seq:
+        fits = self.newest < seal.size <= seq <= seal.size + MAX_LAG
+        if not fits or (self.origin and seal.origin != self.origin):
             message = f"a checkpoint of {seal.origin} over {seal.size} records does not belong here"
-            self._report("seal", Dimension.AUTHENTICITY, Severity.TAMPERING, message, seq)
+            self._findings.add("seal", Severity.TAMPERING, message, seq, place)
             return False
-        if self._whole and (not self._advance(seal.size) or self._tree.root() != seal.root):
-            message = f"records {self.sealed} to {seal.size - 1} are not those that were sealed"
-            self._report("root", Dimension.AUTHENTICITY, Severity.TAMPERING, message, seq)
-            self._whole = False
+        self.newest = seal.size
+        if not self._prove(seal, seq, place):
+            return False
         self.sealed = seal.size
         return True
 
-    def finish(self, count: int) -> None:
-        """Report the anchors that cover more records than there are."""
-        for size in sorted(self._wanted):
-            for anchor in self._wanted[size]:
-                message = f"{anchor.source} proves that there were {size} records; {count} are here"
-                self._report("truncated", Dimension.ANCHORING, Severity.TAMPERING, message, count)
-
-    def _advance(self, size: int) -> bool:
-        count = size - self._tree.size
-        if not self._whole or not 0 <= count <= len(self._pending):
-            return False
-        for leaf in self._pending[:count]:
-            self._tree.append(leaf)
-        del self._pending[:count]
-        return True
-
-    def _check_anchor(self, anchor: Anchor) -> None:
-        size = anchor.checkpoint.size
-        try:
-            checkpoint.verify(anchor.checkpoint.note, anchor.key or self.key)
-        except FormatError as error:
-            message = f"{anchor.source} holds a checkpoint that this incarnation did not sign: {error}"
-            self._report("anchor", Dimension.ANCHORING, Severity.TAMPERING, message, size - 1)
-            return
-        if not self._advance(size):
-            message = f"{anchor.source} cannot be compared: of its {size} records some are missing or damaged"
-            self._report("anchor", Dimension.ANCHORING, Severity.UNDECIDED, message, size - 1)
-        elif self._tree.root() != anchor.checkpoint.root:
-            message = f"the first {size} records are not those that {anchor.source} proves"
-            self._report("anchor", Dimension.ANCHORING, Severity.TAMPERING, message, size - 1)
+    def _prove(self, seal: Checkpoint, seq: int, place: Place) -> bool:
+        add_once = self._findings.add_once
+        if not self.key:
+            message = "the checkpoint cannot be checked: AUDIT_OPEN and its key are missing or damaged"
+            add_once("keyless", Severity.UNDECIDED, message, seq, place)
+        elif (reason := _refused(seal, self.key)) is not None:
+            message = f"the checkpoint is not signed with the key of AUDIT_OPEN: {reason}"
+            self._findings.add("signature", Severity.TAMPERING, message, seq, place)
+        elif 0 <= self._hole < seal.size:
+            message = f"record {self._hole} is missing, so this checkpoint and those after it cannot be compared"
+            add_once("unproved", Severity.UNDECIDED, message, seq, place)
+        elif self._roots.root(seal.size) != seal.root:
+            message = f"records {self.sealed} to {seal.size - 1} are not those that were sealed"
+            add_once("root", Severity.TAMPERING, message, seq, place)
         else:
-            self.anchored = max(self.anchored, size)
+            return True
+        return False
+
+    def finish(self, count: int) -> None:
+        """Compare with the anchors, now that there are `count` records."""
+        anchors = sorted(self._anchors, key=lambda anchor: anchor.checkpoint.size)
+        for anchor in anchors:
+            self._compare(anchor, count)
+        if anchors and anchors[-1].checkpoint.size > count:
+            proved = f"{anchors[-1].source} proves that there were {anchors[-1].checkpoint.size} records"
+            self._findings.add("truncated", Severity.TAMPERING, f"{proved}; {count} are here", count)
+
+    def _compare(self, anchor: Anchor, count: int) -> None:
+        add_once = self._findings.add_once
+        size, source = anchor.checkpoint.size, anchor.source
+        if self.origin and anchor.key not in {"", self.key}:
+            add_once("key", Severity.TAMPERING, f"the key of AUDIT_OPEN is not the one that {source} kept", 0)
+        if self.origin and anchor.checkpoint.origin != self.origin:
+            message = f"{source} holds a checkpoint of {anchor.checkpoint.origin}; AUDIT_OPEN says {self.origin}"
+            add_once("anchor", Severity.TAMPERING, message, size - 1)
+        elif not self.key:
+            message = f"{source} cannot be compared: AUDIT_OPEN and its key are missing or damaged"
+            add_once("anchor", Severity.UNDECIDED, message, size - 1)
+        elif (reason := _refused(anchor.checkpoint, self.key)) is not None:
+            message = f"{source} holds a checkpoint that this incarnation did not sign: {reason}"
+            add_once("anchor", Severity.TAMPERING, message, size - 1)
+        elif size > count:
+            return
+        elif 0 <= self._hole < size:
+            message = f"{source} cannot be compared: of its {size} records some are missing or damaged"
+            add_once("anchor", Severity.UNDECIDED, message, size - 1)
+        elif self._roots.wanted_root(size) != anchor.checkpoint.root:
+            message = f"the first {size} records are not those of which {source} keeps the root"
+            add_once("anchor", Severity.TAMPERING, message, size - 1)
+        else:
+            self.anchored = size
+
+
+def _refused(seal: Checkpoint, key: str) -> str | None:
+    """Return why a key did not sign a checkpoint, None if it did."""
+    try:
+        checkpoint.verify(seal.note, key)
+    except FormatError as error:
+        return str(error)
+    return None

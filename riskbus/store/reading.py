@@ -8,6 +8,7 @@ uncompressed one counts. What counts is the bytes after decompression; a compres
 import os
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -83,11 +84,21 @@ def lines_backwards(file: BinaryIO, end: int | None = None) -> Iterator[bytes]:
     yield rest
 
 
+def _up_to_damage(inflate: "zlib._Decompress", data: bytes) -> bytes:
+    """Return what can be decompressed of data, up to the very byte that cannot."""
+    found = b""
+    with suppress(zlib.error):
+        for number in range(len(data)):
+            found += inflate.decompress(data[number : number + 1])
+    return found
+
+
 class _Members(RawIOBase):
     """The decompressed bytes of a file of gzip members. Belongs to one thread."""
 
     def __init__(self, file: BufferedReader) -> None:
         self._file = file
+        self._ready = b""  # what was read beyond the last buffer
         self._begin_member(0)
 
     def readable(self) -> bool:
@@ -98,7 +109,9 @@ class _Members(RawIOBase):
         super().close()
 
     def readinto(self, buffer: "bytearray | memoryview[int]") -> int:  # type: ignore[override] # typeshed's is wider
-        data = self._read(len(buffer))
+        data = self._ready or self._read(len(buffer))
+        self._ready = data[len(buffer) :]
+        data = data[: len(buffer)]
         buffer[: len(data)] = data
         return len(data)
 
@@ -114,10 +127,11 @@ class _Members(RawIOBase):
             self._input = self._input or self._file.read(_BLOCK)
             if not self._input:
                 return self._end()
+            before = self._inflate.copy()
             try:
                 data = self._inflate.decompress(self._input, size)
             except zlib.error as error:
-                return self._skip(str(error))
+                return _up_to_damage(before, self._input) + self._skip(str(error))
             self._input = self._inflate.unconsumed_tail
             if data:
                 return data

@@ -1,24 +1,25 @@
-"""Verifying a volume: every stream, incarnation and segment below a directory, read from the bytes."""
+"""Verifying logs: every stream, incarnation and segment in directories and below, read from the bytes."""
 
-import os
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
+from typing import BinaryIO
 
 from riskbus.errors import FormatError
 from riskbus.format import checkpoint
 from riskbus.format.anchors import Anchor
-from riskbus.format.checking import IncarnationChecker, Summary
-from riskbus.format.findings import SEVEREST_FIRST, Dimension, Finding, Severity
-from riskbus.format.names import SegmentName
+from riskbus.format.checking import IncarnationChecker, Stretch
+from riskbus.format.contents import Summary
+from riskbus.format.findings import NOWHERE, Dimension, Finding, Place, Severity, worst
 from riskbus.store import posix
-from riskbus.store.reading import open_segment, stored_size
-from riskbus.store.stream import list_segments
+from riskbus.store.logs import IncarnationFiles, SegmentFile, find_incarnations, printable
+from riskbus.store.reading import open_segment
+from riskbus.store.scanning import Piece, Scanner, read_pieces
 
 Progress = Callable[[int], None]
-"""Called with the number of bytes that were read since the last call."""
+"""Called with the number of bytes of files that were read since the last call."""
 
 
 @dataclass(slots=True)
@@ -30,25 +31,33 @@ class StreamReport:
         stem: the first part of its segments' names.
         incarnations: what each holds, oldest first.
         findings: what is wrong.
+        omitted: how many further findings of a kind there are, which are not listed.
         segments: how many files were read.
-        size: how many bytes were read.
+        size: how many bytes they take.
+        compared: whether anything that was kept elsewhere, or by a later incarnation, bears on it.
     """
 
     directory: Path
     stem: str
     incarnations: list[Summary] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    omitted: dict[str, int] = field(default_factory=dict)
     segments: int = 0
     size: int = 0
+    compared: bool = False
+
+    def worst_of(self, dimension: Dimension) -> Severity | None:
+        """The worst severity of the findings that bear on a question, None if all is well."""
+        return worst([finding for finding in self.findings if finding.dimension is dimension])
 
 
 @dataclass(slots=True)
 class VolumeReport:
-    """What is known about everything below a directory after verification.
+    """What is known about everything that was verified.
 
     Attributes:
         streams: one report each.
-        strays: findings about anchors that belong to none of them.
+        strays: findings that belong to none of them.
     """
 
     streams: list[StreamReport]
@@ -62,120 +71,194 @@ class VolumeReport:
     @property
     def worst(self) -> Severity | None:
         """The worst severity of all findings; UNDECIDED where there was nothing to verify; None if all is well."""
-        severities = {finding.severity for finding in self.findings}
-        if not self.streams:
-            severities.add(Severity.UNDECIDED)
-        return next((severity for severity in SEVEREST_FIRST if severity in severities), None)
+        found = worst(self.findings)
+        return found if self.streams or found in {Severity.TAMPERING, Severity.DAMAGE} else Severity.UNDECIDED
 
 
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
-    """A segment as it was when verification began; a live one grows on."""
-
-    name: SegmentName
-    path: Path
-    size: int
-    locked: bool
-
-
-def verify_tree(root: Path, anchors: list[Anchor], progress: Progress) -> VolumeReport:
+def verify_tree(
+    root: Path, anchors: list[Anchor], progress: Progress, *, others: Sequence[Path] = (), jobs: int = 1
+) -> VolumeReport:
     """Verify every stream in a directory and below. Safe on directories that are being written.
 
+    Args:
+        root: the directory.
+        anchors: checkpoints that were kept elsewhere.
+        progress: told how far it is.
+        others: further directories, over which the segments may be spread.
+        jobs: how many processes check; with more than one, the caller's main module is imported in each.
+
     Raises:
-        OSError: something cannot be read; the message says what.
+        OSError: a process of the verification was killed. What cannot be read becomes a finding instead.
     """
-    streams = [
-        _verify_stream(directory, stem, list(segments), anchors, progress)
-        for directory in _directories(root)
-        for stem, segments in groupby(_snapshots(directory), key=lambda snapshot: snapshot.name.stem)
-    ]
-    known = {summary.stream for stream in streams for summary in stream.incarnations}
-    present = {summary.incarnation for stream in streams for summary in stream.incarnations}
-    strays = [_stray(anchor, known) for anchor in anchors if _split(anchor)[1] not in present]
-    return VolumeReport(streams, strays)
+    strays: list[Finding] = []
+    found = find_incarnations([root, *others], lambda error: strays.append(_unlisted(error)))
+    with Scanner(jobs) as scanner:
+        volume = _Volume(found, anchors, scanner, progress)
+        streams = volume.verify()
+    return VolumeReport(streams, strays + volume.strays())
 
 
-def total_size(root: Path) -> int:
+def total_size(roots: Sequence[Path]) -> int:
     """Return how many bytes there are to verify."""
-    return sum(snapshot.size for directory in _directories(root) for snapshot in _snapshots(directory))
+    found = find_incarnations(roots, lambda _: None)
+    return sum(segment.size for files in found for segment in files.segments)
 
 
-def _directories(root: Path) -> list[Path]:
-    def refuse(error: OSError) -> None:
-        raise error
+class _Volume:
+    """The incarnations that were found, and what later ones and anchors say about each other."""
 
-    found = []
-    for directory, children, _ in os.walk(root, onerror=refuse):
-        children[:] = [child for child in children if child != "lost+found"]  # fsck's, and only root may look
-        found.append(Path(directory))
-    return sorted(found)
+    def __init__(
+        self, found: list[IncarnationFiles], anchors: list[Anchor], scanner: Scanner, progress: Progress
+    ) -> None:
+        self._found = found
+        self._anchors = anchors
+        self._scanner = scanner
+        self._progress = progress
+        self._streams: dict[tuple[Path, str], StreamReport] = {}
+        self._here = {files.incarnation for files in found}
+        self._named = [anchor for files in found for anchor in _anchors_in(files)]
+        self._opened: set[str] = set()  # the names of streams that AUDIT_OPEN records give
 
+    def verify(self) -> list[StreamReport]:
+        """Verify every incarnation."""
+        newest = {(files.directory, files.stem): files.incarnation for files in self._found}  # they are in order
+        for files in self._found:
+            key = (files.directory, files.stem)
+            report = self._streams.setdefault(key, StreamReport(*key))
+            self._verify(files, report, newest=newest[key] == files.incarnation)
+        return list(self._streams.values())
 
-def _snapshots(directory: Path) -> list[_Snapshot]:
-    paths = [(name, directory / str(name)) for name in list_segments(directory)]
-    return [_Snapshot(name, path, stored_size(path), posix.is_locked(path)) for name, path in paths]
-
-
-def _verify_stream(
-    directory: Path, stem: str, segments: list[_Snapshot], anchors: list[Anchor], progress: Progress
-) -> StreamReport:
-    report = StreamReport(directory, stem, segments=len(segments), size=sum(segment.size for segment in segments))
-    groups = {name: list(group) for name, group in groupby(segments, key=lambda segment: segment.name.incarnation)}
-    named = _named_by_successors(groups)
-    for incarnation, group in groups.items():
-        checker = IncarnationChecker(incarnation)
-        for anchor in [*named.pop(incarnation, ()), *anchors]:
-            if _split(anchor)[1] == incarnation:
+    def _verify(self, files: IncarnationFiles, report: StreamReport, *, newest: bool) -> None:
+        checker = IncarnationChecker(files.incarnation)
+        for anchor in [*self._named, *self._anchors]:
+            if _split(anchor)[1] == files.incarnation:
                 checker.expect(anchor)
-        _read_incarnation(checker, group, newest=incarnation == max(groups), progress=progress)
+                report.compared = True
+        _Reading(checker, files, self._scanner, self._progress).read(newest=newest)
+        report.segments += len(files.segments)
+        report.size += sum(segment.size for segment in files.segments)
         report.incarnations.append(checker.summary)
-        report.findings += checker.findings
-    report.findings += [_absent(incarnation) for incarnation in named]
-    return report
+        report.findings += checker.findings.listed
+        for kind, count in checker.findings.omitted.items():
+            report.omitted[kind] = report.omitted.get(kind, 0) + count
+        if checker.summary.stream:
+            self._opened.add(checker.summary.stream)
+        said = {finding.incarnation for finding in report.findings if finding.kind == "absent"}
+        for name in dict.fromkeys(incarnation for incarnation, _ in checker.previous):
+            if name not in self._here | said:
+                report.findings.append(_absent(name))
+
+    def strays(self) -> list[Finding]:
+        """Return the findings about anchors whose incarnation is not here."""
+        kept: dict[str, list[Anchor]] = {}
+        for anchor in self._anchors:
+            if _split(anchor)[1] not in self._here:
+                kept.setdefault(_split(anchor)[1], []).append(anchor)
+        return [_stray(incarnation, anchors, self._opened) for incarnation, anchors in kept.items()]
 
 
-def _read_incarnation(checker: IncarnationChecker, group: list[_Snapshot], *, newest: bool, progress: Progress) -> None:
-    taken_over = [*(snapshot.name.first_seq for snapshot in group[1:]), None]
-    for snapshot, limit in zip(group, taken_over, strict=True):
-        checker.begin_segment(snapshot.name, limit)
-        may_live = limit is None and (newest or snapshot.locked)
-        _read_segment(checker, snapshot, may_live=may_live, progress=progress)
-    checker.finish()
+class _Reading:
+    """Reads the segments of one incarnation for its checker."""
 
+    def __init__(
+        self, checker: IncarnationChecker, files: IncarnationFiles, scanner: Scanner, progress: Progress
+    ) -> None:
+        self._checker = checker
+        self._files = files
+        self._scanner = scanner
+        self._progress = progress
+        self._number = 1  # of the next line
+        self._byte = 0  # where it begins
 
-def _read_segment(checker: IncarnationChecker, snapshot: _Snapshot, *, may_live: bool, progress: Progress) -> None:
-    byte = 0
-    with open_segment(snapshot.path) as file:
-        compressed = not file.seekable()
-        for number, line in enumerate(file, 1):
+    def read(self, *, newest: bool) -> None:
+        """Read everything; `newest` says that no later incarnation of the stream is there."""
+        segments = self._files.segments
+        taken_over = [*(segment.name.first_seq for segment in segments[1:]), None]
+        for segment, limit in zip(segments, taken_over, strict=True):
+            self._checker.begin_segment(segment.name, limit, segment.file)
+            in_flight = limit is None and (newest or posix.is_locked(segment.path))
+            self._number, self._byte = 1, 0
+            try:
+                self._read(segment, in_flight=in_flight)
+            except OSError as error:
+                self._checker.give_up(f"the file cannot be read: {error.strerror}", self._number, self._byte)
+        for stretch in self._checker.unread():
+            with suppress(OSError):  # what can no longer be read was good a moment ago
+                self._inspect(stretch)
+        self._checker.finish()
+
+    def _read(self, segment: SegmentFile, *, in_flight: bool) -> None:
+        with open_segment(segment.path) as file:
+            plain = file.seekable()
+            end = file.seek(0, io.SEEK_END) if plain else _ENDLESS
+            if plain:
+                file.seek(0)
+            for piece, block in self._scanner.scan(read_pieces(file, end)):
+                if block is None or not self._checker.feed_block(block, self._number, self._byte, piece.length):
+                    self._feed(piece, in_flight=in_flight)
+                else:
+                    self._number += block.records
+                    self._byte += piece.length
+                if plain:
+                    self._progress(piece.length)
+        if not plain:
+            self._progress(segment.size)
+
+    def _feed(self, piece: Piece, *, in_flight: bool) -> None:
+        if piece.length > len(piece.data) and piece.data.endswith(b"\n"):
+            self._checker.garble("the line is longer than any record", self._number, self._byte)
+            self._advance(piece.length)
+            return
+        for line in io.BytesIO(piece.data):
             if line.endswith(b"\n"):
-                checker.feed(line, number, byte)
+                self._checker.feed(line, self._number, self._byte)
             else:
-                in_flight = may_live and not checker.summary.closed
-                checker.feed_rest(line, number, byte, in_flight=in_flight)
-            byte += len(line)
-            if not compressed:
-                progress(len(line))
-                if byte >= snapshot.size:
-                    break
-    if compressed:
-        progress(snapshot.size)
+                self._checker.feed_rest(line, self._number, self._byte, in_flight=in_flight)
+            self._advance(len(line))
+
+    def _advance(self, length: int) -> None:
+        self._number += 1
+        self._byte += length
+
+    def _inspect(self, stretch: Stretch) -> None:
+        (segment,) = (segment for segment in self._files.segments if segment.file == stretch.file)
+        with open_segment(segment.path) as file:
+            _skip(file, stretch.byte)
+            number, byte = stretch.line, stretch.byte
+            while byte < stretch.byte + stretch.length and (line := file.readline()):
+                with suppress(FormatError):
+                    self._checker.inspect(line, number, byte, stretch.file)
+                number += 1
+                byte += len(line)
 
 
-def _named_by_successors(groups: dict[str, list[_Snapshot]]) -> dict[str, list[Anchor]]:
-    """Return, for each incarnation that an AUDIT_OPEN names as its previous one, the checkpoints given there."""
-    named: dict[str, list[Anchor]] = {}
-    for incarnation, group in groups.items():
-        with open_segment(group[0].path) as file:
-            line = file.readline()
-        reader = IncarnationChecker(incarnation)  # reads the one line; its findings are made again later
-        reader.begin_segment(group[0].name, None)
-        reader.feed(line, 1, 0)
-        for previous, note in reader.previous:
-            anchors = named.setdefault(previous, [])
-            with suppress(FormatError):
-                anchors.append(Anchor(checkpoint.parse(note), "", f"AUDIT_OPEN of {incarnation}"))
-    return named
+_ENDLESS = 1 << 63
+
+
+def _skip(file: BinaryIO, count: int) -> None:
+    if file.seekable():
+        file.seek(count)
+        return
+    while count and (data := file.read(min(count, 1 << 20))):
+        count -= len(data)
+
+
+def _anchors_in(files: IncarnationFiles) -> list[Anchor]:
+    """Return the checkpoints of earlier incarnations that the AUDIT_OPEN of an incarnation names."""
+    reader = IncarnationChecker(files.incarnation)  # reads the one line; its findings are made again later
+    segment = files.segments[0]
+    reader.begin_segment(segment.name, None)
+    with suppress(OSError), open_segment(segment.path) as file:
+        line = file.readline(1 << 20)
+        if line.endswith(b"\n"):
+            reader.feed(line, 1, 0)
+    anchors = []
+    for incarnation, note in reader.previous:
+        with suppress(FormatError):
+            anchor = Anchor(checkpoint.parse(note), "", f"AUDIT_OPEN of {files.incarnation}")
+            if _split(anchor)[1] == incarnation:
+                anchors.append(anchor)
+    return anchors
 
 
 def _split(anchor: Anchor) -> tuple[str, str]:
@@ -183,17 +266,20 @@ def _split(anchor: Anchor) -> tuple[str, str]:
     return stream, incarnation
 
 
+def _unlisted(error: OSError) -> Finding:
+    message = f"the directory cannot be read: {error.strerror}"
+    return Finding("unreadable", Severity.UNDECIDED, message, "", -1, Place(printable(str(error.filename))))
+
+
 def _absent(incarnation: str) -> Finding:
     message = "a later AUDIT_OPEN names this incarnation, but none of its segments is here; moved, pruned or removed"
-    return Finding("absent", Dimension.COMPLETENESS, Severity.UNDECIDED, message, incarnation)
+    return Finding("absent", Severity.UNDECIDED, message, incarnation, -1, NOWHERE)
 
 
-def _stray(anchor: Anchor, known: set[str]) -> Finding:
-    stream, incarnation = _split(anchor)
-    if stream in known:
-        message = (
-            f"{anchor.source} proves that there were {anchor.checkpoint.size} records; no segment of theirs is here"
-        )
-        return Finding("removed", Dimension.ANCHORING, Severity.TAMPERING, message, incarnation)
-    message = f"{anchor.source} speaks of the stream {stream}, which is not here; verify the directory that holds it"
-    return Finding("stray", Dimension.ANCHORING, Severity.UNDECIDED, message, incarnation)
+def _stray(incarnation: str, anchors: list[Anchor], known: set[str]) -> Finding:
+    proof = next((anchor for anchor in anchors if _split(anchor)[0] in known), None)
+    if proof is not None:
+        message = f"{proof.source} proves that there were {proof.checkpoint.size} records; no segment of theirs is here"
+        return Finding("removed", Severity.TAMPERING, message, incarnation)
+    message = f"{anchors[0].source} speaks of the stream {_split(anchors[0])[0]}, which is not here"
+    return Finding("stray", Severity.UNDECIDED, message, incarnation)

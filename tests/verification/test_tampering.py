@@ -13,7 +13,7 @@ from riskbus.format import checkpoint
 from riskbus.format.anchors import Anchor
 from riskbus.format.checking import IncarnationChecker
 from riskbus.format.checkpoint import Signer
-from riskbus.format.findings import Dimension, Severity
+from riskbus.format.findings import Dimension, Severity, worst
 from riskbus.format.merkle import Tree
 from riskbus.format.names import SegmentName
 from riskbus.format.record import decode, encode_control, from_line, leaf_hash, to_line, with_number
@@ -41,7 +41,7 @@ def _worst_of(name: SegmentName, content: bytes) -> Severity | None:
             checker.feed_rest(line, number, byte, in_flight=not checker.summary.closed)
         byte += len(line)
     checker.finish()
-    return min((finding.severity for finding in checker.findings), default=None)
+    return worst(checker.findings.listed)
 
 
 def test_an_untouched_log_is_fine(verify: Verify) -> None:

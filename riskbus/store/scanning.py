@@ -1,0 +1,95 @@
+"""Reading a segment in pieces of whole lines, and checking these in several processes at once.
+
+Memory: a piece is at most 2 MiB, and at most four for each process are on their way, however long the log is.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from types import TracebackType
+from typing import BinaryIO, NamedTuple, Self
+
+from riskbus.format.blocks import MAX_LINE_BYTES, Block, scan
+
+_PIECE_BYTES = 1 << 19  # what a processor's cache holds; larger pieces are slower
+_AHEAD = 4  # pieces on their way for each process
+
+
+class Piece(NamedTuple):
+    """A part of a segment.
+
+    Attributes:
+        byte: where it begins.
+        data: whole lines; or, without a line feed at the end, what follows the last one; or, if it is shorter than
+            `length`, the beginning of one line that is too long to be a record.
+        length: how many bytes of the segment it is.
+    """
+
+    byte: int
+    data: bytes
+    length: int
+
+
+def read_pieces(file: BinaryIO, end: int) -> Iterator[Piece]:
+    """Yield a segment's pieces, up to the line that holds the byte before `end`."""
+    byte = 0
+    while byte < end and (data := file.read(min(_PIECE_BYTES, end - byte))):
+        if not data.endswith(b"\n"):
+            data += file.readline(MAX_LINE_BYTES)
+        lines = len(data) if data.endswith(b"\n") else data.rfind(b"\n") + 1
+        if lines:
+            yield Piece(byte, data[:lines], lines)
+            byte += lines
+        if lines < len(data):
+            piece = _unfinished(file, byte, data[lines:])
+            yield piece
+            byte += piece.length
+
+
+def _unfinished(file: BinaryIO, byte: int, start: bytes) -> Piece:
+    """Return the piece for a line that does not end within the longest one that there may be, or not at all."""
+    length = len(start)
+    while length >= MAX_LINE_BYTES and (more := file.readline(_PIECE_BYTES)):
+        length += len(more)
+        if more.endswith(b"\n"):
+            return Piece(byte, start[:MAX_LINE_BYTES] + b"\n", length)
+    return Piece(byte, start[:MAX_LINE_BYTES], length)
+
+
+class Scanner:
+    """Checks pieces in this process, or in so many others. Belongs to one thread; close it, or use it in `with`."""
+
+    def __init__(self, jobs: int = 1) -> None:
+        self._jobs = jobs
+        self._pool = ProcessPoolExecutor(jobs, get_context("spawn")) if jobs > 1 else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def scan(self, pieces: Iterator[Piece]) -> Iterator[tuple[Piece, Block | None]]:
+        """Yield every piece, in order, with what it holds if everything in it is in order."""
+        if self._pool is None:
+            yield from ((piece, scan(piece.data)) for piece in pieces)
+            return
+        waiting: deque[tuple[Piece, Future[Block | None]]] = deque()
+        for piece in pieces:
+            waiting.append((piece, self._pool.submit(scan, piece.data)))
+            if len(waiting) >= self._jobs * _AHEAD:
+                yield _result(*waiting.popleft())
+        while waiting:
+            yield _result(*waiting.popleft())
+
+
+def _result(piece: Piece, future: "Future[Block | None]") -> tuple[Piece, Block | None]:
+    try:
+        return piece, future.result()
+    except BrokenProcessPool as error:
+        raise OSError("a process of the verification was killed; perhaps the machine has too little memory") from error
