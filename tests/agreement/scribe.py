@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from riskbus.format.merkle import Tree
 from riskbus.format.output import ANCHOR
-from riskbus.format.record import dumps, leaf_hash, timestamp, to_line
+from riskbus.format.record import dumps, leaf_hash, to_line
+from riskbus.stamps import timestamp
 
 STREAM = "trading/intraday-jules/risk_audit"
 STEM = "risk_audit"
