@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cluster.handle import CommandError
 from tests.cluster.local.paths import REPOSITORY
 from tests.policy_api.examples import changed
 
@@ -72,3 +73,14 @@ def test_its_roles_are_enough_to_install_a_policy_and_take_it_back(
     logs = cluster.kubectl("logs", *where, f"--selector=app.kubernetes.io/instance={operator}", "--tail=-1")
     assert "this operator works now" in logs
     assert "forbidden" not in logs.lower()
+
+
+def test_definitions_that_kubectl_applied_are_left_to_kubectl(cluster: Cluster, namespace: str) -> None:
+    """Helm takes nothing over that it did not make; the chart's README says what to set then."""
+    chart = str(REPOSITORY / "charts" / "riskbus-operator")
+    attempt = ("install", "second", chart, "--namespace", namespace, "--dry-run=server")
+
+    with pytest.raises(CommandError, match=r"CustomResourceDefinition .* invalid ownership metadata"):
+        cluster.helm(*attempt)
+
+    assert "crds.enabled is false: the definitions are yours" in cluster.helm(*attempt, "--set=crds.enabled=false")
