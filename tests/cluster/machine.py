@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.cluster.local import cgroups, cleanup, processes
-from tests.cluster.local.paths import cache
 
 if TYPE_CHECKING:
     from tests.cluster.local.paths import ClusterDirectory
@@ -25,6 +24,7 @@ _SETTINGS = (
     "net/netfilter/nf_conntrack_max",
 )
 _FOLDERS = ("/etc/cni", "/opt/cni", "/opt/containerd", "/run/containerd", "/run/csi", "/run/kubelet", "/var/lib/cni")
+_MOUNTED_BELOW = ("/dev", "/etc", "/opt", "/proc", "/run", "/sys", "/var")
 _MORE_FOLDERS = ("/var/lib/containerd", "/var/lib/kubelet", "/var/log/containers", "/var/log/pods")
 
 
@@ -39,7 +39,7 @@ def snapshot(directory: ClusterDirectory) -> dict[str, set[str]]:
         "interfaces": {str(index) for index in cleanup.interfaces() - others},
         "cgroups": _cgroups() - {str(path) for index, path in cgroups.found() if index in others},
         "loop devices": set(cleanup.loop_devices(directory.root)),
-        "mounts": _mounts(),
+        "mounts": _mounts(directory.root.parent),
         "firewall rules": _firewall_rules("iptables-save") | _firewall_rules("ip6tables-save"),
         "kernel settings": {f"{name}={_setting(name)}" for name in _SETTINGS},
         "folders": {name for name in (*_FOLDERS, *_MORE_FOLDERS) if Path(name).exists()},
@@ -75,9 +75,11 @@ def _cgroups() -> set[str]:
     return {str(path) for hierarchy in cgroups.hierarchies() for path in hierarchy.iterdir() if path.is_dir()}
 
 
-def _mounts() -> set[str]:
-    """All but those of an image that is being built at the same time."""
-    return {line for line in Path("/proc/self/mounts").read_text().splitlines() if str(cache()) not in line}
+def _mounts(ours: Path) -> set[str]:
+    """Those in the system's folders and in the cluster's own: elsewhere, other tests and builds mount and unmount."""
+    points = (ours, *map(Path, _MOUNTED_BELOW))
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return {line for line in lines if any(Path(line.split()[1]).is_relative_to(point) for point in points)}
 
 
 def _firewall_rules(command: str) -> set[str]:
