@@ -193,6 +193,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         _ENV: {"RISK_AUDIT_STREAM": "intraday", "RISK_AUDIT_REPORT": "off", "_REGION": ""},
     },
     "the smallest segments, plain": {"spec.audit.rotation": {"maxSize": "64Ki", "compress": False}},
+    "a writer of its own": {"spec.injection.writer": "ChildProcess"},
     "many pods": {"spec.volume.accessModes": ["ReadWriteMany"], "spec.injection.perPodDirectory": True},
     "one writer for sure": {"spec.volume.accessModes": ["ReadWriteOncePod"], "spec.injection.perPodDirectory": False},
     "retention": {"spec.retention": {"days": 2557, "lock": True}},

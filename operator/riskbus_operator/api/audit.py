@@ -107,6 +107,13 @@ class OnConflict(StrEnum):
     SKIP = "Skip"
 
 
+class Writer(StrEnum):
+    """What writes the log."""
+
+    IN_PROCESS = "InProcess"
+    CHILD_PROCESS = "ChildProcess"
+
+
 class Rotation(Model):
     """When the library closes a segment of the log and begins the next."""
 
@@ -169,5 +176,10 @@ class Injection(Model):
         ),
     ] = None
     writer: Annotated[
-        Literal["InProcess"], Field(description="InProcess: the log is written by a thread of the workload's process.")
-    ] = "InProcess"
+        Writer,
+        Field(
+            description="RISK_AUDIT_WRITER. InProcess: a thread of the workload's process writes the log. "
+            "ChildProcess: a child process does, so that hashing, syncing and a volume that hangs are outside the "
+            "trading process; on x86-64 only."
+        ),
+    ] = Writer.IN_PROCESS

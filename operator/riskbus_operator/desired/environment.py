@@ -1,6 +1,6 @@
 """The environment that turns a policy's `audit` section into settings of the library in the container."""
 
-from riskbus_operator.api.audit import STAGING_DIRECTORY
+from riskbus_operator.api.audit import STAGING_DIRECTORY, Writer
 from riskbus_operator.api.policy import RiskAuditPolicy
 from riskbus_operator.api.quantity import size_in_bytes
 
@@ -14,6 +14,8 @@ _FROM_POD = {
     "POD_UID": "metadata.uid",
     "NODE_NAME": "spec.nodeName",
 }
+
+_WRITERS = {Writer.IN_PROCESS: "thread", Writer.CHILD_PROCESS: "process"}
 
 
 def environment(policy: RiskAuditPolicy, container: str) -> list[Object]:
@@ -33,6 +35,7 @@ def _settings(policy: RiskAuditPolicy, container: str) -> dict[str, str]:
         "RISK_AUDIT_ROTATION_MAX_SIZE": str(size_in_bytes(audit.rotation.max_size)),
         "RISK_AUDIT_ROTATION_MAX_AGE": audit.rotation.max_age,
         "RISK_AUDIT_ROTATION_COMPRESS": "true" if audit.rotation.compress else "false",
+        "RISK_AUDIT_WRITER": _WRITERS[policy.spec.injection.writer],
         "RISK_AUDIT_STAGING_DIR": STAGING_DIRECTORY,
         "RISK_AUDIT_POLICY": policy.metadata.name,
         "RISK_AUDIT_REPORT_INTERVAL": policy.spec.validation.interval,
