@@ -186,15 +186,14 @@ class RiskEvent:
                 f"priority {priority!r} is not an EventPriority; use EventPriority.CRITICAL, HIGH, NORMAL or LOW"
             )
         now = time_ns() if timestamp_ns is None else _check_time(timestamp_ns)
-        moment = stamps.latest
-        millisecond = now // 1_000_000
-        if moment.millisecond != millisecond:
-            moment = stamps.moment(millisecond)
+        begin_ns, end_ns, prefix, text = stamps.latest
+        if not begin_ns <= now < end_ns:
+            _, _, prefix, text = stamps.moment(now)
         self.event_type = event_type
         self.priority = priority
         self.fields = {
-            "ts": moment.text,
-            "event_id": moment.prefix + "%08x" % (stamps.next_serial() & 0xFFFF_FFFF) if event_id is None else event_id,
+            "ts": text,
+            "event_id": f"{prefix}{stamps.next_serial()}" if event_id is None else event_id,
             "event_type": event_type if event_type.__class__ is EventType else event_type_name(event_type),
             "priority": _PRIORITIES[priority],
             "source": source,

@@ -6,60 +6,76 @@ threads only makes it twice.
 
 import os
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import count
+from itertools import chain, repeat
 from typing import NamedTuple
+
+_MILLISECOND = 1_000_000  # nanoseconds
+_LEAST, _BEYOND = 10**11, 10**12  # numbers of twelve decimal digits, which read as hexadecimal digits, too
 
 
 class Moment(NamedTuple):
     """What the stamps of one millisecond begin with.
 
     Attributes:
-        millisecond: since the epoch.
-        prefix: of its identifiers; eight hexadecimal digits are missing.
+        begin_ns: when it begins, in nanoseconds since the epoch.
+        end_ns: when the next one begins.
+        prefix: of its identifiers; twelve digits are missing.
         text: the time as RFC 3339 in UTC with milliseconds.
     """
 
-    millisecond: int
+    begin_ns: int
+    end_ns: int
     prefix: str
     text: str
 
 
-latest = Moment(-1, "", "")
+latest = Moment(0, 0, "", "")
 _random = random.Random()  # noqa: S311 -- unique, not secret; of its own, as programs seed the module's
-next_serial = count(_random.getrandbits(32)).__next__
+
+
+def _numbers() -> Callable[[], int]:
+    """Return what counts up from a random start, and begins again after days of full speed."""
+    start = _random.randrange(_LEAST, _BEYOND // 2)
+    return chain(range(start, _BEYOND), chain.from_iterable(repeat(range(_LEAST, _BEYOND)))).__next__
+
+
+next_serial = _numbers()
 
 
 def begin_again() -> None:
     """Draw anew; for the child of a fork, which must not repeat its parent's identifiers."""
     global latest, next_serial  # noqa: PLW0603 -- the cache and the counter of this process
     _random.seed()
-    latest = Moment(-1, "", "")
-    next_serial = count(_random.getrandbits(32)).__next__
+    latest = Moment(0, 0, "", "")
+    next_serial = _numbers()
 
 
 os.register_at_fork(after_in_child=begin_again)
 
 
-def moment(millisecond: int) -> Moment:
-    """Return what the stamps of a millisecond begin with, and remember it as the latest. Thread-safe."""
+def moment(timestamp_ns: int) -> Moment:
+    """Return what the stamps of a time's millisecond begin with, and remember it as the latest. Thread-safe."""
     global latest  # noqa: PLW0603 -- a cache of one entry
+    millisecond = timestamp_ns // _MILLISECOND
     high, low = divmod(millisecond, 1 << 16)
-    bits = _random.getrandbits(42)
-    variant = 0x8000 | bits >> 16 & 0x3FFF
-    prefix = f"{high:08x}-{low:04x}-7{bits >> 30:03x}-{variant:04x}-{bits & 0xFFFF:04x}"
-    latest = Moment(millisecond, prefix, f"{_second(millisecond // 1000)}.{millisecond % 1000:03d}Z")
+    bits = _random.getrandbits(26)
+    prefix = f"{high:08x}-{low:04x}-7{bits >> 14:03x}-{0x8000 | bits & 0x3FFF:04x}-"
+    text = f"{_second(millisecond // 1000)}.{millisecond % 1000:03d}Z"
+    latest = Moment(millisecond * _MILLISECOND, (millisecond + 1) * _MILLISECOND, prefix, text)
     return latest
 
 
 def uuid7(timestamp_ns: int) -> str:
     """Return a new UUID version 7 for a time in nanoseconds since the epoch. Thread-safe.
 
-    Source: RFC 9562, sections 5.7 and 6.2. Within a millisecond, 42 bits stay as they were drawn and 32 count up from
-    a random start: that makes the identifier unique and ordered, not secret, at a fraction of the cost.
+    Source: RFC 9562, sections 5.7 and 6.2. Within a millisecond, 26 bits stay as they were drawn and the last twelve
+    digits count up, in decimal, from a random start: that makes the identifier unique and ordered, not secret, at a
+    fraction of the cost.
     """
-    return f"{_of(timestamp_ns).prefix}{next_serial() & 0xFFFF_FFFF:08x}"
+    return f"{_of(timestamp_ns).prefix}{next_serial()}"
 
 
 def timestamp(timestamp_ns: int) -> str:
@@ -68,9 +84,8 @@ def timestamp(timestamp_ns: int) -> str:
 
 
 def _of(timestamp_ns: int) -> Moment:
-    millisecond = timestamp_ns // 1_000_000
     cached = latest
-    return cached if cached.millisecond == millisecond else moment(millisecond)
+    return cached if cached.begin_ns <= timestamp_ns < cached.end_ns else moment(timestamp_ns)
 
 
 @lru_cache(maxsize=8)

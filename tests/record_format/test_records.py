@@ -1,6 +1,7 @@
 """Records and lines: one spelling, every byte covered."""
 
 import json
+import os
 from hashlib import sha256
 from typing import Any
 from uuid import RFC_4122, UUID
@@ -193,3 +194,30 @@ def test_identifiers_are_version_7_unique_and_of_their_time(moments: list[int]) 
     assert {identifier.variant for identifier in made} == {RFC_4122}
     assert [identifier.int >> 80 for identifier in made] == [moment // 1_000_000 for moment in moments]
     assert len(set(made)) == len(made)
+
+
+def test_identifiers_sort_as_they_were_made() -> None:
+    """Within a millisecond, too, and however many one millisecond has: a replay gives many events one time."""
+    of_one_moment = [uuid7(MOMENT) for _ in range(70_000)]
+    assert sorted(set(of_one_moment)) == of_one_moment
+    assert uuid7(MOMENT + 1_000_000) > of_one_moment[-1]
+
+
+def test_a_time_that_goes_back_gets_identifiers_of_its_own() -> None:
+    """A clock that is set back repeats its milliseconds, not its identifiers."""
+    made = [uuid7(moment) for moment in [MOMENT, MOMENT + 1_000_000] * 1000]
+    assert len(set(made)) == len(made)
+    assert {identifier[:13] for identifier in made[::2]} == {made[0][:13]}
+
+
+def test_the_child_of_a_fork_does_not_repeat_its_parents_identifiers() -> None:
+    """A prefork server makes a hundred processes of one."""
+    uuid7(MOMENT)
+    reading, writing = os.pipe()
+    if not (child := os.fork()):
+        os.write(writing, uuid7(MOMENT).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs, ours = os.read(reading, 36).decode(), uuid7(MOMENT)
+    assert (theirs[:14], len(theirs)) == (ours[:14], 36)
+    assert theirs[14:] != ours[14:]
