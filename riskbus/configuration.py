@@ -7,13 +7,24 @@ from typing import Any, TypeVar
 from riskbus.errors import SettingsError
 from riskbus.settings import AuditSettings
 
-CHANGEABLE = frozenset({"latency_slo_us", "record_outcomes", "slow_subscriber_seconds"})
+CHANGEABLE = frozenset(
+    {
+        "durability",
+        "rotation_max_size",
+        "rotation_max_age",
+        "latency_slo_us",
+        "record_outcomes",
+        "slow_subscriber_seconds",
+    }
+)
 """Settings that can change while a bus runs."""
 
 WHY_NOT = {
     "path": "the log's place is chosen when it starts",
     "staging_dir": "records on their way are there",
     "staging_size": "records on their way are there",
+    "second_dir": "the writer may be on it",
+    "writer": "records are on their way to it",
     "stream": "the log's signatures carry its name",
     "max_workers": "threads belong to the bus for its whole life",
     "enable_latency_monitoring": "a latency that was half measured would be wrong",

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import pytest
 from riskbus import AuditLog, ClosedError, EventPriority, EventType, RiskEvent, RiskEventBus, SettingsError
 from riskbus.bus_settings import BusSettings
 from riskbus.configuration import CHANGEABLE, WHY_NOT, changed
+from riskbus.store.stream import list_segments
 from riskbus.testing import Inbox, read_events, read_records
 
 Open = Callable[..., RiskEventBus]
+Until = Callable[[Callable[[], object]], bool]
+Metric = Callable[[str], float]
 Changes = Callable[[RiskEventBus], list[dict[str, Any]]]
 
 
@@ -57,9 +61,50 @@ def test_what_is_recorded_of_handlers_changes_at_once(open_bus: Open, path: Path
     ]
 
 
-def test_who_is_a_slow_subscriber_changes_at_once(
-    open_bus: Open, until: Callable[[Callable[[], object]], bool]
+@pytest.mark.parametrize("writer", ["thread", "process"])
+def test_the_log_begins_segments_as_it_is_told_now(
+    open_bus: Open, monkeypatch: pytest.MonkeyPatch, path: Path, until: Until, writer: str
 ) -> None:
+    """Whatever its writer runs in; and every record is there once."""
+    monkeypatch.setenv("RISK_AUDIT_WRITER", writer)
+    bus = open_bus(record_outcomes=[])
+    numbers = count()
+
+    def publish_and_count_segments() -> int:
+        for _ in range(200):
+            bus.publish(
+                RiskEvent("LIMIT_BREACH", EventPriority.LOW, "tests", data={"n": next(numbers), "x": "x" * 500})
+            )
+        assert bus.audit_log.flush(20)
+        return len(list_segments(path.parent))
+
+    assert publish_and_count_segments() == 1
+    bus.reconfigure(rotation_max_size="64Ki", rotation_max_age="1h")
+    assert until(lambda: publish_and_count_segments() >= 3)
+    assert [record["data"]["n"] for record in read_events(path)] == list(range(next(numbers)))
+
+
+def test_the_log_syncs_as_it_is_told_now(open_bus: Open, path: Path, metric: Metric, until: Until) -> None:
+    """With durability `group` each batch, with `os` once in a while."""
+    bus = open_bus(enable_latency_monitoring=False, record_outcomes=[])
+    written = f'audit_written_bytes_total{{path="{path}"}}'
+
+    def syncs_of_twenty_batches() -> float:
+        before = metric(f'audit_sync_duration_seconds_count{{path="{path}"}}')
+        for _ in range(20):
+            bytes_before = metric(written)
+            bus.publish(event())
+            assert until(lambda: metric(written) > bytes_before)  # noqa: B023 -- called in this round only
+        return metric(f'audit_sync_duration_seconds_count{{path="{path}"}}') - before
+
+    assert syncs_of_twenty_batches() >= 15
+    bus.reconfigure(durability="os")
+    assert until(lambda: syncs_of_twenty_batches() < 10)
+    bus.reconfigure(durability="Group")
+    assert until(lambda: syncs_of_twenty_batches() >= 15)
+
+
+def test_who_is_a_slow_subscriber_changes_at_once(open_bus: Open, until: Until) -> None:
     """A handler that was known to be slow, and that now must not be."""
     bus = open_bus(slow_subscriber_seconds=3600)
     hangs = Inbox(held=True)
