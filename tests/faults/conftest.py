@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test here, and skip it with the reason where it cannot run."""
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     reason = "needs root, to mount small file systems" if os.geteuid() else ""
-    reason = reason or (f"needs {', '.join(missing)} (packages e2fsprogs and util-linux)" if missing else "")
+    reason = reason or (f"needs {', '.join(missing)} (packages e2fsprogs, util-linux and gcc)" if missing else "")
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.faults)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fcntl import ioctl
 from pathlib import Path
 
-TOOLS = ("mkfs.ext4", "filefrag", "mount", "umount", "fallocate", "fsfreeze")
+TOOLS = ("mkfs.ext4", "filefrag", "mount", "umount", "fallocate", "fsfreeze", "cc")
 BLOCK = 4096
 _SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN of Linux, fs/ext4/ext4.h
 _NO_LOG_FLUSH = 2  # not even the journal's buffers reach the device
