@@ -80,6 +80,18 @@ def test_a_variable_with_a_typing_error_is_found(riskbus: Riskbus) -> None:
     assert "RISKBUS_OPERATOR" not in out
 
 
+def test_a_watched_file_that_a_bus_would_not_take_is_told_of(riskbus: Riskbus, tmp_path: Path) -> None:
+    """Before the pod is restarted and does without it."""
+    file = tmp_path / "riskbus.toml"
+    environment = {"RISKBUS_CONFIG_FILE": str(file), "RISK_AUDIT_LOG_PATH": str(tmp_path / "audit.jsonl")}
+    file.write_text("latency_slo_us = {CRITICAL = 50}\nmax_workers = 4\n")
+    assert f"file {file} says latency_slo_us, max_workers." in riskbus("doctor", environment=environment).stdout
+    file.write_text("max_workers = 1\n")
+    out = riskbus("doctor", environment=environment).stdout
+    assert f"file {file}, key max_workers='1' is wrong" in out
+    assert "a bus starts without this file" in out
+
+
 def test_every_setting_is_shown_with_its_value_and_source(riskbus: Riskbus) -> None:
     """What counts is what the process sees, not what the manifest says."""
     environment = {"RISK_AUDIT_DURABILITY": "sync"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from riskbus.bus_settings import BusSettings
 from riskbus.cli.checkup.check import Check, Result
-from riskbus.cli.checkup.environment import Setting, check_variables, list_settings
+from riskbus.cli.checkup.environment import Setting, check_config_file, check_variables, list_settings
 from riskbus.cli.checkup.memory import check_memory
 from riskbus.cli.checkup.surroundings import check_clock, check_output, check_reporting
 from riskbus.cli.checkup.volume import check_volume
@@ -60,6 +60,7 @@ def _read_settings(checkup: Checkup, path: str | None) -> AuditSettings | None:
     else:
         checkup.settings = list_settings(settings, os.environ, path)
         checkup.checks.append(_path(settings, found=path is not None or variable in os.environ))
+        checkup.checks += check_config_file(settings)
         return settings
     try:
         return AuditSettings.from_environment({}, path=path or os.environ.get(variable))
