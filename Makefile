@@ -47,6 +47,18 @@ cluster-up: deps venv ## The bare local cluster alone (K8S=1.36 or 1.31)
 cluster-down: venv ## End the local cluster
 	@$(BIN)/python -m tests.cluster.local down
 
+# --- measure it --------------------------------------------------------------
+
+$(VENV)-bench/.ready: requirements/bench.txt pyproject.toml $(VENV)/.ready
+	@$(PYTHON) -m venv $(VENV)-bench
+	@$(BIN)/uv pip sync --quiet --python $(VENV)-bench/bin/python requirements/bench.txt
+	@$(BIN)/uv pip install --quiet --python $(VENV)-bench/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: bench
+bench: $(VENV)-bench/.ready ## Figures beside peers and the physical limit (BENCH="--output FILE", BENCH=--quick)
+	@$(VENV)-bench/bin/python -m benchmarks $(BENCH)
+
 # --- check it ----------------------------------------------------------------
 
 K8S ?= 1.36
@@ -89,7 +101,7 @@ format: venv ## Put the code in shape
 
 .PHONY: clean
 clean: ## Remove what builds and tests left in the tree
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 
 # --- generated files ---------------------------------------------------------
 

@@ -1,0 +1,21 @@
+"""Every benchmark, one after the other. docs/benchmarks.md says what each figure means."""
+
+from importlib import import_module
+
+from benchmarks.common import run
+
+_PROGRAMS = (
+    "append_latency",
+    "append_scaling",
+    "throughput",
+    "durable_latency",
+    "memory",
+    "publish_latency",
+    "publish_scaling",
+    "critical_lane",
+    "dispatch_peers",
+    "soak_memory",
+)
+
+if __name__ == "__main__":
+    run({name: import_module(f"benchmarks.{name}").measure for name in _PROGRAMS}, __doc__)

@@ -1,0 +1,58 @@
+"""The benchmarks are programs that end well and give the figures that the docs speak of. Their values are no test."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.load import writers
+
+FIGURES = {
+    "append_latency": ("append p50 / floor, {}", "append p99 / floor, {}", "append p99.9 / floor, {}"),
+    "append_scaling": ("append, 4 producers / 1, {}",),
+    "throughput": ("sustained events / floor, {}",),
+    "durable_latency": (
+        "durable p50 / floor, sync, {}",
+        "durable p99 / floor, sync, {}",
+        "(durable p50 - tick) / floor, group, {}",
+        "(durable p99 - tick) / floor, group, {}",
+    ),
+    "memory": ("rss added to the trading process, {}", "uss added to the trading process, {}"),
+    "publish_latency": (
+        "publish p50 / floor, {}",
+        "publish p99 / floor, {}",
+        "publish p99.9 / floor, {}",
+        "events a second / direct call, {}",
+        "events a second / naive bus, {}",
+    ),
+    "publish_scaling": ("publish, 4 publishers / 1, {}",),
+    "critical_lane": (
+        "inline p50, busy publisher, 0.1 ms, {}",
+        "inline worst, busy publisher, 0.1 ms, {}",
+        "worker p50, busy publisher, 0.1 ms, {}",
+        "worker worst, sleeping publisher, 0.1 ms, {}",
+        "backlog drains / what its handlers take, {}",
+    ),
+    "dispatch_peers": ("events a second, riskbus, inline / direct call",),
+    "soak_memory": ("growth, {}", "collections caused, {}"),
+}
+
+
+@pytest.mark.parametrize("program", FIGURES)
+def test_a_quick_run_ends_well_and_gives_every_figure(program: str, tmp_path: Path) -> None:
+    """Whoever reads the tables in the docs can make them again."""
+    saved = tmp_path / "run.json"
+    command = [sys.executable, "-m", f"benchmarks.{program}", "--quick", "--output", str(saved)]
+    command += ["--directory", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    run = json.loads(saved.read_text())
+    assert run["machine"].keys() >= {"cpu", "kernel", "python", "log directory"}
+    values = {figure["name"]: figure["value"] for figure in run["benchmarks"][0]["figures"]}
+    wanted = {name.format(f"{writer} writer") for name in FIGURES[program] for writer in writers()}
+    assert wanted <= values.keys()
+    assert all(math.isfinite(value) for value in values.values())
+    assert "figure" in ended.stdout
