@@ -9,6 +9,7 @@ _PROGRAMS = (
     "append_scaling",
     "throughput",
     "durable_latency",
+    "append_under_faults",
     "memory",
     "publish_latency",
     "publish_scaling",

@@ -27,9 +27,15 @@ def stages(path: str, events: int) -> dict[str, float]:
                 receipt.wait_durable(30)
         bus.audit_log.flush(30)
         found |= _labelled("running", "self")
-        for child in _children():
+        for child in children():
             found |= _labelled("writer", child)
     return found | {"recorded": events}
+
+
+def children() -> list[str]:
+    """Return the numbers of the processes that this one started."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return [child for task in tasks for child in task.read_text(encoding="ascii").split()]
 
 
 def _labelled(stage: str, process: str) -> dict[str, float]:
@@ -42,8 +48,3 @@ def _labelled(stage: str, process: str) -> dict[str, float]:
         f"{stage} pss": kibibytes["Pss"] / 1024,
         f"{stage} uss": uss / 1024,
     }
-
-
-def _children() -> list[str]:
-    tasks = Path("/proc/self/task").glob("*/children")
-    return [child for task in tasks for child in task.read_text(encoding="ascii").split()]
