@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 
 from benchmarks.common import Figure, Options, Report, main
-from benchmarks.load import lines_in, open_log, ready_events, ready_fields, recorded, writer_notes, writers
+from benchmarks.load import WRITERS, lines_in, open_log, ready_events, ready_fields, recorded
 from benchmarks.measuring import Sample, apart, installed, interleave, paced, ratio
 from benchmarks.peers import PEERS
 
@@ -45,14 +45,14 @@ def measure(options: Options) -> Report:
     count = options.count(20_000, 500)
     run = partial(recorded, options.directory)
     contenders = {FLOOR: partial(apart, floor, count)}
-    contenders |= {f"riskbus, {each} writer": partial(run, ours, count, RISK_AUDIT_WRITER=each) for each in writers()}
+    contenders |= {f"riskbus, {each} writer": partial(run, ours, count, RISK_AUDIT_WRITER=each) for each in WRITERS}
     present = [name for name, each in PEERS.items() if installed(each.package)]
     contenders |= {name: partial(run, peer, name, count, count=lines_in) for name in present}
     results = interleave(contenders, options.repetitions)
     report = Report("append of a ready event, 20,000 a second, microseconds a call", ("contender", *_KEYS))
     report.add_medians(results, _KEYS)
-    report.notes = writer_notes() + [f"{name} is not installed: left out" for name in PEERS if name not in present]
-    for each in writers():
+    report.notes = [f"{name} is not installed: left out" for name in PEERS if name not in present]
+    for each in WRITERS:
         mine = results[f"riskbus, {each} writer"]
         for key in _KEYS:
             against_floor = ratio(mine, results[FLOOR], key)

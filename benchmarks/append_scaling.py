@@ -7,7 +7,7 @@ everything becomes durable.
 from functools import partial
 
 from benchmarks.common import Figure, Options, Report, main
-from benchmarks.load import open_log, ready_events, recorded, writer_notes, writers
+from benchmarks.load import WRITERS, open_log, ready_events, recorded
 from benchmarks.measuring import BURST, Sample, bursts, interleave, ratio
 
 _PRODUCERS = (1, 4)
@@ -27,14 +27,14 @@ def measure(options: Options) -> Report:
         f"{producers} producers, {writer} writer": partial(
             recorded, options.directory, ours, producers, rounds, RISK_AUDIT_WRITER=writer
         )
-        for writer in writers()
+        for writer in WRITERS
         for producers in _PRODUCERS
     }
     results = interleave(contenders, options.repetitions)
     columns = ("contender", "appended", "appended and durable")
-    report = Report(f"append as fast as it goes, bursts of {BURST:,}, events a second", columns, notes=writer_notes())
+    report = Report(f"append as fast as it goes, bursts of {BURST:,}, events a second", columns)
     report.add_medians(results, ("calls", "settled"))
-    for writer in writers():
+    for writer in WRITERS:
         few, many = (results[f"{producers} producers, {writer} writer"] for producers in _PRODUCERS)
         scaling = ratio(many, few, "calls")
         report.figures.append(Figure(f"append, 4 producers / 1, {writer} writer", scaling, at_least=_GOAL))

@@ -21,7 +21,7 @@ import orjson
 
 from benchmarks.common import Figure, Options, Report, SkippedError, main
 from benchmarks.footprint import children
-from benchmarks.load import ready_events, recorded, writer_notes, writers
+from benchmarks.load import WRITERS, ready_events, recorded
 from benchmarks.measuring import RunError, Sample, interleave, paced, typical
 from riskbus import AuditLog
 from riskbus.testing import read_events
@@ -29,7 +29,7 @@ from tests.faults.volumes import TOOLS, Volume, make_image, mount, sh
 
 _GOAL = 1.3  # times the healthy log's
 _KEYS = ("p50", "p99", "p99.9")
-_VOLUME_MIB, _HOLLOW_MIB, _BACKING_MIB = 128, 96, 160
+_VOLUME_MIB, _BACKING_MIB = 128, 160
 _HEALTHY, _BROKEN, _KILLED = "no fault", "EIO", "killed writer"
 
 
@@ -96,7 +96,7 @@ def _volume(directory: Path, fault: str) -> Iterator[str]:
         mount(volume.image, volume.path)
         try:
             if fault == _BROKEN:
-                volume.hollow_out(_HOLLOW_MIB)
+                volume.hollow_out()
             yield place
         finally:
             sh("umount", "-l", volume.path)
@@ -116,13 +116,13 @@ def measure(options: Options) -> Report:
     count = options.count(10_000, 500)
     contenders = {
         f"{fault}, {writer} writer": partial(_run, options.directory, writer, fault, count)
-        for writer in writers()
+        for writer in WRITERS
         for fault in _FAULTS
         if writer == "process" or fault != _KILLED
     }
     results = interleave(contenders, options.repetitions)
     columns = ("contender", *(f"healthy {key}" for key in _KEYS), *_KEYS, "returned")
-    report = Report("append during a fault, 20,000 a second, microseconds", columns, notes=writer_notes())
+    report = Report("append during a fault, 20,000 a second, microseconds", columns)
     report.add_medians(results, columns[1:])
     for name, samples in results.items():
         ratios: list[Sample] = [{"p99": sample["p99"] / sample["healthy p99"]} for sample in samples]

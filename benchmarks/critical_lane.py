@@ -18,7 +18,7 @@ from time import perf_counter_ns
 
 from benchmarks.buses import CONTENDERS
 from benchmarks.common import Figure, Options, Report, main
-from benchmarks.load import SOURCE, open_bus, recorded, writer_notes, writers
+from benchmarks.load import SOURCE, WRITERS, open_bus, recorded
 from benchmarks.measuring import RunError, Sample, apart, interleave, percentiles, typical
 from riskbus import EventPriority, EventType, RiskEvent
 
@@ -157,7 +157,7 @@ def measure(options: Options) -> Report:
     low, seconds = (4_000, 0.05) if options.quick else (50_000, 1.0)
     run = partial(recorded, options.directory, RISK_AUDIT_STAGING_SIZE=_STAGING_SIZE)
     contenders: dict[str, Callable[[], Sample]] = {}
-    for writer in writers():
+    for writer in WRITERS:
         for publisher in _PAUSES:
             for interval in _intervals(options):
                 name = _name(writer, publisher, interval)
@@ -167,9 +167,9 @@ def measure(options: Options) -> Report:
     contenders[_FIFO] = partial(apart, peer, _FIFO, "sleeping", low, seconds)
     results = interleave(contenders, options.repetitions)
     columns = ("contender", *(f"{place} {key}" for place in ("inline", "worker") for key in _KEYS))
-    report = Report(f"CRITICAL behind {low:,} LOW: microseconds from publish to handler", columns, notes=writer_notes())
+    report = Report(f"CRITICAL behind {low:,} LOW: microseconds from publish to handler", columns)
     report.add_medians({name: samples for name, samples in results.items() if "drain" not in name}, columns[1:])
-    for writer in writers():
+    for writer in WRITERS:
         report.figures += _figures(results, writer, _intervals(options))
     return report
 

@@ -20,7 +20,7 @@ from time import perf_counter_ns
 import orjson
 
 from benchmarks.common import Figure, Options, Report, main
-from benchmarks.load import lines_in, open_log, ready_events, ready_fields, recorded, writer_notes, writers
+from benchmarks.load import WRITERS, lines_in, open_log, ready_events, ready_fields, recorded
 from benchmarks.measuring import RATE, Sample, give_way, interleave, percentiles, ratio
 from riskbus import AuditLog, Receipt
 
@@ -79,7 +79,7 @@ def measure(options: Options) -> Report:
     count = options.count(20_000, 500)
     run = partial(recorded, options.directory)
     contenders = {FLOOR: partial(run, floor, count, count=lines_in)}
-    for writer in writers():
+    for writer in WRITERS:
         for durability in ("sync", "group"):
             for producer in _WAIT:
                 environment = {"RISK_AUDIT_WRITER": writer, "RISK_AUDIT_DURABILITY": durability}
@@ -87,9 +87,9 @@ def measure(options: Options) -> Report:
                 contenders[name] = partial(run, ours, count, producer, **environment)
     results = interleave(contenders, options.repetitions)
     title = "from append to durable, 20,000 events a second, microseconds"
-    report = Report(title, ("contender", *_KEYS), notes=writer_notes())
+    report = Report(title, ("contender", *_KEYS))
     report.add_medians(results, _KEYS)
-    for writer in writers():
+    for writer in WRITERS:
         report.figures += _figures(results, writer)
     return report
 

@@ -8,22 +8,23 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import time_ns
 from typing import Any
 
 from benchmarks.common import STAGING
 from benchmarks.measuring import RATE, RunError, Sample, apart
-from riskbus import AuditLog, AuditSettings, EventPriority, EventType, Receipt, RiskEvent, RiskEventBus
+from riskbus import AuditLog, EventPriority, EventType, Receipt, RiskEvent, RiskEventBus
 from riskbus.testing import read_events
 
 SOURCE = "FeedStalenessCalculator"
-WRITERS = ("thread", "process")
+WRITERS = ("thread", "process")  # the kinds of RISK_AUDIT_WRITER
 NUMBERS = range(64)  # different events that a benchmark uses in turn
 
 _WINDOW = 8192  # accepted events that may wait to become durable; half of the default ring
 _STEP = 512  # events between two looks at how far the log is
 
 
-def fresh_event(number: int) -> RiskEvent:
+def fresh_event(number: int, timestamp_ns: int | None = None) -> RiskEvent:
     """Make an event now, as a risk check would."""
     return RiskEvent(
         EventType.LIMIT_BREACH,
@@ -31,50 +32,19 @@ def fresh_event(number: int) -> RiskEvent:
         SOURCE,
         {"max_staleness_ms": 5000, "staleness_ms": 7312.5, "symbol": "FDAX", "position": number, "limit": 10},
         {"rule_triggered": "feed_staleness_limit", "desk": "intraday", "algo": "jules-7"},
+        timestamp_ns=timestamp_ns,
     )
 
 
 def ready_events() -> list[RiskEvent]:
     """Return events that were made before, at times as far apart as they are when 20,000 a second are made."""
-    events = [fresh_event(number) for number in NUMBERS]
-    for event in events:
-        event.timestamp_ns += event.data["position"] * 1_000_000_000 // RATE
-    return events
+    now = time_ns()
+    return [fresh_event(number, now + number * 1_000_000_000 // RATE) for number in NUMBERS]
 
 
 def ready_fields() -> list[dict[str, Any]]:
     """Return the nine fields of the same events, as they are serialised."""
-    return [as_fields(event) for event in ready_events()]
-
-
-def as_fields(event: RiskEvent) -> dict[str, Any]:
-    """Return an event as the nine fields of a record."""
-    return {
-        "seq": 123_456,
-        "ts": "2026-01-15T14:30:25.123Z",
-        "event_id": event.event_id,
-        "event_type": "LIMIT_BREACH",
-        "priority": "NORMAL",
-        "source": event.source,
-        "data": event.data,
-        "metadata": event.metadata,
-        "timestamp_ns": event.timestamp_ns,
-    }
-
-
-def missing_writers() -> list[str]:
-    """Return the kinds of writer that this version does not have."""
-    return [] if "writer" in AuditSettings.model_fields else ["process"]
-
-
-def writers() -> list[str]:
-    """Return the kinds of writer that this version has."""
-    return [writer for writer in WRITERS if writer not in missing_writers()]
-
-
-def writer_notes() -> list[str]:
-    """Return a line for each kind of writer that is left out."""
-    return [f"the {writer} writer is left out: this version has none" for writer in missing_writers()]
+    return [{"seq": 123_456} | event.fields for event in ready_events()]
 
 
 def events_in(path: Path) -> int:

@@ -8,7 +8,7 @@ from functools import partial
 
 from benchmarks.common import Figure, Options, Report, main
 from benchmarks.footprint import stages
-from benchmarks.load import recorded, writer_notes, writers
+from benchmarks.load import WRITERS, recorded
 from benchmarks.measuring import Sample, interleave, typical
 
 _KEYS = ("rss", "pss", "uss")
@@ -24,13 +24,13 @@ def measure(options: Options) -> Report:
     """Look at a process before and after riskbus came."""
     count = options.count(50_000, 2_000)
     contenders = {
-        writer: partial(recorded, options.directory, stages, count, RISK_AUDIT_WRITER=writer) for writer in writers()
+        writer: partial(recorded, options.directory, stages, count, RISK_AUDIT_WRITER=writer) for writer in WRITERS
     }
     results = interleave(contenders, options.repetitions)
-    report = Report(f"memory in MiB, at the end after {count:,} events", ("process", *_KEYS), notes=writer_notes())
+    report = Report(f"memory in MiB, at the end after {count:,} events", ("process", *_KEYS))
     for writer, samples in results.items():
         for stage, label in _STAGES.items():
-            if f"{stage} rss" in samples[0] and (stage not in {"bare", "imported"} or writer == writers()[0]):
+            if f"{stage} rss" in samples[0] and (stage not in {"bare", "imported"} or writer == WRITERS[0]):
                 cells = (typical(samples, f"{stage} {key}") for key in _KEYS)
                 report.rows.append((label.format(writer), *cells))
         report.figures += [_added(samples, key, writer) for key in _KEYS]

@@ -18,15 +18,13 @@ import orjson
 from benchmarks.common import Figure, Options, Report, main
 from benchmarks.load import (
     NUMBERS,
+    WRITERS,
     Backpressure,
-    as_fields,
     fresh_event,
     lines_in,
     open_bus,
     ready_fields,
     recorded,
-    writer_notes,
-    writers,
 )
 from benchmarks.measuring import Sample, apart, flat_out, interleave, paced, ratio
 from riskbus import EventType, RiskEvent
@@ -50,7 +48,7 @@ class NaiveBus:
 
     def publish(self, event: RiskEvent) -> None:
         """Write a line and hand the event to the pool."""
-        line = json.dumps(as_fields(event)) + "\n"
+        line = json.dumps(event.fields) + "\n"
         with self._lock:
             self._file.write(line)
             self._file.flush()
@@ -76,7 +74,7 @@ def direct(count: int) -> Sample:
 
     def once(number: int) -> None:
         made = fresh_event(number)
-        orjson.dumps(as_fields(made))
+        orjson.dumps(made.fields)
         try:
             handle(made)
         except Exception as error:  # noqa: BLE001 -- this is the guard that is measured
@@ -139,8 +137,7 @@ def measure(options: Options) -> Report:
     columns = ("contender", *_KEYS, "events a second")
     report = Report("make an event and publish it: microseconds at 20,000 a second; as fast as it goes", columns)
     report.add_medians(merged, (*_KEYS, "events"))
-    report.notes = writer_notes()
-    for writer in writers():
+    for writer in WRITERS:
         report.figures += _figures(merged, writer)
     return report
 
@@ -149,7 +146,7 @@ def _paced(options: Options) -> dict[str, Callable[[], Sample]]:
     count = options.count(20_000, 500)
     run = partial(recorded, options.directory)
     found: dict[str, Callable[[], Sample]] = {FLOOR: partial(apart, floor, count)}
-    found |= {_name(writer): partial(run, ours, count, RISK_AUDIT_WRITER=writer) for writer in writers()}
+    found |= {_name(writer): partial(run, ours, count, RISK_AUDIT_WRITER=writer) for writer in WRITERS}
     return found | {NAIVE: partial(run, naive, count, count=lines_in)}
 
 
@@ -157,7 +154,7 @@ def _flat_out(options: Options) -> dict[str, Callable[[], Sample]]:
     count = options.count(100_000, 2_000)
     run = partial(recorded, options.directory)
     found: dict[str, Callable[[], Sample]] = {DIRECT: partial(apart, direct, count)}
-    found |= {_name(writer): partial(run, ours_flat_out, count, RISK_AUDIT_WRITER=writer) for writer in writers()}
+    found |= {_name(writer): partial(run, ours_flat_out, count, RISK_AUDIT_WRITER=writer) for writer in WRITERS}
     return found | {NAIVE: partial(run, naive_flat_out, count // 2, count=lines_in)}
 
 

@@ -6,7 +6,7 @@ Bursts that fit into the staging ring, so that it is `publish` that is measured 
 from functools import partial
 
 from benchmarks.common import Figure, Options, Report, main
-from benchmarks.load import NUMBERS, fresh_event, open_bus, recorded, writer_notes, writers
+from benchmarks.load import NUMBERS, WRITERS, fresh_event, open_bus, recorded
 from benchmarks.measuring import BURST, Sample, bursts, interleave, ratio
 from benchmarks.publish_latency import handle
 from riskbus import EventType
@@ -29,14 +29,14 @@ def measure(options: Options) -> Report:
         f"{publishers} publishers, {writer} writer": partial(
             recorded, options.directory, ours, publishers, rounds, RISK_AUDIT_WRITER=writer
         )
-        for writer in writers()
+        for writer in WRITERS
         for publishers in _PUBLISHERS
     }
     results = interleave(contenders, options.repetitions)
     columns = ("contender", "published", "published and durable")
-    report = Report(f"publish as fast as it goes, bursts of {BURST:,}, events a second", columns, notes=writer_notes())
+    report = Report(f"publish as fast as it goes, bursts of {BURST:,}, events a second", columns)
     report.add_medians(results, ("calls", "settled"))
-    for writer in writers():
+    for writer in WRITERS:
         few, many = (results[f"{publishers} publishers, {writer} writer"] for publishers in _PUBLISHERS)
         scaling = ratio(many, few, "calls")
         report.figures.append(Figure(f"publish, 4 publishers / 1, {writer} writer", scaling, at_least=_GOAL))

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.common import Figure, Options, Report, main
-from benchmarks.load import Backpressure, fresh_event, open_bus, recorded, writer_notes, writers
+from benchmarks.load import WRITERS, Backpressure, fresh_event, open_bus, recorded
 from benchmarks.measuring import Sample, interleave, typical
 from riskbus import EventType, RiskEvent
 
@@ -61,12 +61,12 @@ def measure(options: Options) -> Report:
     repetitions = 1 if options.scale > 1 else options.repetitions
     contenders = {
         f"{writer} writer": partial(recorded, options.directory, ours, count, RISK_AUDIT_WRITER=writer)
-        for writer in writers()
+        for writer in WRITERS
     }
     results = interleave(contenders, repetitions)
     title = f"{count:,} events, {count / _DAY:.2%} of a day"
     columns = ("contender", "growth, MiB of private memory", "collections of the oldest generation")
-    report = Report(title, columns, notes=writer_notes())
+    report = Report(title, columns)
     report.add_medians(results, ("growth", "collections"))
     for name, samples in results.items():
         growth, collections = (typical(samples, key) for key in ("growth", "collections"))

@@ -15,14 +15,13 @@ import orjson
 
 from benchmarks.common import Figure, Options, Report, main
 from benchmarks.load import (
+    WRITERS,
     Backpressure,
     lines_in,
     open_log,
     ready_events,
     ready_fields,
     recorded,
-    writer_notes,
-    writers,
 )
 from benchmarks.measuring import RunError, Sample, interleave, ratio
 
@@ -71,12 +70,12 @@ def measure(options: Options) -> Report:
     count = options.count(200_000, 5_000)
     run = partial(recorded, options.directory)
     contenders = {FLOOR: partial(run, floor, count, count=lines_in)}
-    contenders |= {f"riskbus, {each} writer": partial(run, ours, count, RISK_AUDIT_WRITER=each) for each in writers()}
+    contenders |= {f"riskbus, {each} writer": partial(run, ours, count, RISK_AUDIT_WRITER=each) for each in WRITERS}
     results = interleave(contenders, options.repetitions)
     title = f"{count:,} events until durable, hashed and sealed, events a second"
-    report = Report(title, ("contender", "events a second"), notes=writer_notes())
+    report = Report(title, ("contender", "events a second"))
     report.add_medians(results, ("events",))
-    for each in writers():
+    for each in WRITERS:
         share = ratio(results[f"riskbus, {each} writer"], results[FLOOR], "events")
         report.figures.append(Figure(f"sustained events / floor, {each} writer", share, at_least=_GOALS[each]))
     return report

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.load import writers
+from benchmarks.load import WRITERS
 
 FIGURES = {
     "append_latency": ("append p50 / floor, {}", "append p99 / floor, {}", "append p99.9 / floor, {}"),
@@ -67,7 +67,7 @@ def run_quickly(program: str, figures: tuple[str, ...], tmp_path: Path) -> None:
     run = json.loads(saved.read_text())
     assert run["machine"].keys() >= {"cpu", "kernel", "python", "log directory"}
     values = {figure["name"]: figure["value"] for figure in run["benchmarks"][0]["figures"]}
-    wanted = {name.format(f"{writer} writer") for name in figures for writer in writers()}
+    wanted = {name.format(f"{writer} writer") for name in figures for writer in WRITERS}
     assert wanted <= values.keys()
     assert all(math.isfinite(value) for value in values.values())
     assert "figure" in ended.stdout
