@@ -4,7 +4,6 @@ A tile is the perfect tree over 256 neighbouring leaves, the first of which has 
 worked out apart from each other, and put into the tree instead of their leaves.
 """
 
-from collections.abc import Sequence
 from hashlib import sha256
 
 EMPTY_ROOT = sha256(b"").digest()
@@ -32,19 +31,26 @@ class Tree:
 
     def append(self, leaf: bytes) -> None:
         """Add the hash of the next leaf."""
-        self._add(leaf, 0)
-
-    def append_tile(self, root: bytes) -> None:
-        """Add the next 256 leaves by the root over them; `size` must be a multiple of 256."""
-        self._add(root, TILE_HEIGHT)
-
-    def _add(self, node: bytes, height: int) -> None:
-        size = self.size >> height
+        size = self.size
         while size & 1:
-            node = sha256(b"\x01" + self._edge.pop() + node).digest()
+            leaf = sha256(b"\x01" + self._edge.pop() + leaf).digest()
             size >>= 1
-        self._edge.append(node)
-        self.size += 1 << height
+        self._edge.append(leaf)
+        self.size += 1
+
+    def extend(self, nodes: list[bytes], height: int = 0) -> None:
+        """Add leaves, or the roots of perfect trees of this height, of whose width `size` must be a multiple."""
+        size = self.size >> height
+        self.size += len(nodes) << height
+        edge = []
+        while nodes:
+            if size & 1:
+                nodes = [self._edge.pop(), *nodes]
+            if len(nodes) & 1:
+                edge.append(nodes[-1])
+            nodes = _above(nodes)
+            size >>= 1
+        self._edge += reversed(edge)
 
     def root(self) -> bytes:
         """Return the root of the tree as it is now."""
@@ -56,7 +62,7 @@ class Tree:
         return root
 
 
-def tile_roots(first: int, leaves: Sequence[bytes]) -> dict[int, bytes]:
+def tile_roots(first: int, leaves: list[bytes]) -> dict[int, bytes]:
     """Return the roots of the tiles that lie wholly in these leaves, by the number of their first leaf.
 
     Args:
@@ -67,8 +73,13 @@ def tile_roots(first: int, leaves: Sequence[bytes]) -> dict[int, bytes]:
     count = (len(leaves) - start) // TILE_WIDTH * TILE_WIDTH
     if count <= 0:
         return {}
-    level = leaves[start : start + count]
+    nodes = leaves[start : start + count]
     for _ in range(TILE_HEIGHT):
-        nodes = iter(level)
-        level = [sha256(b"\x01" + left + right).digest() for left, right in zip(nodes, nodes, strict=True)]
-    return dict(zip(range(first + start, first + start + count, TILE_WIDTH), level, strict=True))
+        nodes = _above(nodes)
+    return dict(zip(range(first + start, first + start + count, TILE_WIDTH), nodes, strict=True))
+
+
+def _above(nodes: list[bytes]) -> list[bytes]:
+    """Return the parents of neighbouring nodes; the last of an odd number has none."""
+    rest = iter(nodes)
+    return [sha256(b"\x01" + left + right).digest() for left, right in zip(rest, rest, strict=False)]

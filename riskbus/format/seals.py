@@ -9,7 +9,7 @@ from riskbus.format.anchors import Anchor
 from riskbus.format.blocks import Block
 from riskbus.format.checkpoint import Checkpoint
 from riskbus.format.findings import Findings, Place, Severity
-from riskbus.format.merkle import TILE_WIDTH, Tree
+from riskbus.format.merkle import TILE_HEIGHT, TILE_WIDTH, Tree
 
 MAX_LAG = 1 << 20
 """A checkpoint stands at most so many records behind the last one that it covers."""
@@ -80,14 +80,17 @@ class Roots:
     def _advance(self, size: int) -> None:
         tree = self._tree
         while tree.size < size:
-            run = self._runs[0]
-            start = tree.size
-            if start + TILE_WIDTH <= size and start in run.tiles:
-                tree.append_tile(run.tiles[start])
+            run, start = self._runs[0], tree.size
+            end = min(size, run.first + len(run.leaves) // _HASH)
+            tile = -start % TILE_WIDTH + start
+            if start in run.tiles and start + TILE_WIDTH <= end:
+                roots = [run.tiles[first] for first in range(start, end - TILE_WIDTH + 1, TILE_WIDTH)]
+                tree.extend(roots, TILE_HEIGHT)
             else:
-                offset = (start - run.first) * _HASH
-                tree.append(bytes(run.leaves[offset : offset + _HASH]))
-            if (tree.size - run.first) * _HASH == len(run.leaves):
+                until = tile if start < tile < end and tile in run.tiles else end
+                offsets = range((start - run.first) * _HASH, (until - run.first) * _HASH, _HASH)
+                tree.extend([bytes(run.leaves[offset : offset + _HASH]) for offset in offsets])
+            if tree.size == run.first + len(run.leaves) // _HASH:
                 self._runs.popleft()
 
 

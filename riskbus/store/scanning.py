@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from pathlib import Path
+from threading import active_count
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
 
@@ -63,7 +65,9 @@ class Scanner:
 
     def __init__(self, jobs: int = 1) -> None:
         self._jobs = jobs
-        self._pool = ProcessPoolExecutor(jobs, get_context("spawn")) if jobs > 1 else None
+        # To fork is safe while there is one thread, and takes a millisecond; to spawn imports everything again.
+        context = get_context("fork" if active_count() == 1 else "spawn")
+        self._pool = ProcessPoolExecutor(jobs, context) if jobs > 1 else None
 
     def __enter__(self) -> Self:
         return self
@@ -74,18 +78,33 @@ class Scanner:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def scan(self, pieces: Iterator[Piece]) -> Iterator[tuple[Piece, Block | None]]:
-        """Yield every piece, in order, with what it holds if everything in it is in order."""
+    def scan(self, pieces: Iterator[Piece], path: Path | None) -> Iterator[tuple[Piece, Block | None]]:
+        """Yield every piece, in order, with what it holds if everything in it is in order.
+
+        Args:
+            pieces: of one segment.
+            path: the file in which they stand as they are, None if it is compressed.
+        """
         if self._pool is None:
             yield from ((piece, scan(piece.data)) for piece in pieces)
             return
         waiting: deque[tuple[Piece, Future[Block | None]]] = deque()
         for piece in pieces:
-            waiting.append((piece, self._pool.submit(scan, piece.data)))
+            if path is None:
+                future = self._pool.submit(scan, piece.data)
+            else:  # reading it again is cheaper than handing it over
+                future = self._pool.submit(_scan_file, path, piece.byte, piece.length)
+            waiting.append((piece, future))
             if len(waiting) >= self._jobs * _AHEAD:
                 yield _result(*waiting.popleft())
         while waiting:
             yield _result(*waiting.popleft())
+
+
+def _scan_file(path: Path, byte: int, length: int) -> Block | None:
+    with path.open("rb", buffering=0) as file:
+        file.seek(byte)
+        return scan(file.read(length) or b"")
 
 
 def _result(piece: Piece, future: "Future[Block | None]") -> tuple[Piece, Block | None]:

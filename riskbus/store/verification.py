@@ -85,7 +85,7 @@ def verify_tree(
         anchors: checkpoints that were kept elsewhere.
         progress: told how far it is.
         others: further directories, over which the segments may be spread.
-        jobs: how many processes check; with more than one, the caller's main module is imported in each.
+        jobs: how many processes check; where this one has several threads, each imports the main module.
 
     Raises:
         OSError: a process of the verification was killed. What cannot be read becomes a finding instead.
@@ -193,7 +193,7 @@ class _Reading:
             end = file.seek(0, io.SEEK_END) if plain else _ENDLESS
             if plain:
                 file.seek(0)
-            for piece, block in self._scanner.scan(read_pieces(file, end)):
+            for piece, block in self._scanner.scan(read_pieces(file, end), segment.path if plain else None):
                 if block is None or not self._checker.feed_block(block, self._number, self._byte, piece.length):
                     self._feed(piece, in_flight=in_flight)
                 else:

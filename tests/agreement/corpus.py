@@ -1,13 +1,12 @@
 """Directories of every kind: valid, live, torn, damaged, tampered with, with gaps, of many incarnations, compressed."""
 
-import gzip
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from riskbus.format.checkpoint import parse
 from riskbus.format.record import decode, dumps, from_line, leaf_hash, renumber, to_line
-from tests.agreement.scribe import Scribe, finished
+from tests.agreement.scribe import Scribe, finished, gzip_member
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def compressed() -> Case:
     """Finished segments of gzip members."""
     scribe = finished()
     first, second = scribe.files(4).items()
-    packed = b"".join(gzip.compress(first[1][start : start + 700], mtime=0) for start in range(0, len(first[1]), 700))
+    packed = b"".join(gzip_member(first[1][start : start + 700]) for start in range(0, len(first[1]), 700))
     return Case("The first of two segments is compressed.", {f"{first[0]}.gz": packed, second[0]: second[1]}, 0)
 
 
@@ -162,7 +161,7 @@ def a_segment_that_is_moved() -> Case:
     """For a moment it stands in both directories."""
     scribe = finished()
     (first, head), (second, tail) = scribe.files(4).items()
-    files = {f"a/{first}": head, f"a/{second}": tail, f"b/{second}.gz": gzip.compress(tail, mtime=0)}
+    files = {f"a/{first}": head, f"a/{second}": tail, f"b/{second}.gz": gzip_member(tail)}
     return Case("A segment that stands in two directories counts once.", files, 0)
 
 
@@ -243,7 +242,7 @@ def damaged_member() -> Case:
     """A bad block in a compressed segment."""
     scribe = finished()
     first, second = scribe.files(5).items()
-    members = [gzip.compress(line, mtime=0) for line in first[1].splitlines(keepends=True)]
+    members = [gzip_member(line) for line in first[1].splitlines(keepends=True)]
     members[3] = members[3][:-6] + bytes(6)
     files = {f"{first[0]}.gz": b"".join(members), second[0]: second[1]}
     return Case("One of the gzip members has a wrong checksum.", files, 2, _kinds("malformed"))
