@@ -43,7 +43,7 @@ class ConfigFile:
             raise SettingsError(f"file {self.path} is longer than {_LIMIT} bytes")
         try:
             return tomllib.loads(content.decode())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SettingsError(f"file {self.path} is not TOML: {error}") from None
 
     def source(self, name: str) -> str:

@@ -114,6 +114,7 @@ def test_what_kubernetes_sets_for_a_service_is_no_typing_error(caplog: pytest.Lo
     [
         ("durability = 5 5", "is not TOML: .*line 1"),
         ("\x00", "is not TOML"),
+        ("a = " + "[" * 100_000, "is not TOML"),
         ("a = 1\n" * 200_000, "is longer than 1048576 bytes"),
     ],
 )
