@@ -36,6 +36,7 @@ _COUNTERS = {
     "checkpoints": ("audit_checkpoints", "Checkpoints signed."),
     "compressed": ("audit_compressed_segments", "Closed segments that were compressed."),
     "moved_back": ("audit_moved_back_segments", "Segments that were moved back from the second directory."),
+    "pruned": ("audit_pruned_segments", "Segments that were removed when their retention was over."),
     "suspect": ("audit_suspect", "Segments that were changed behind the writer's back."),
 }
 _GAUGES = {
@@ -71,6 +72,7 @@ class AuditMetrics:
         self.checkpoints = 0
         self.compressed = 0
         self.moved_back = 0
+        self.pruned = 0
         self.suspect = 0
         self.outages = [0] * len(OUTAGES)
         self.durable_seq = -1

@@ -107,6 +107,8 @@ class AuditSettings(BaseModel):
         rotation_max_size: bytes after which a new segment begins. `RISK_AUDIT_ROTATION_MAX_SIZE`.
         rotation_max_age: seconds after which a new segment begins. `RISK_AUDIT_ROTATION_MAX_AGE`.
         rotation_compress: whether closed segments are compressed. `RISK_AUDIT_ROTATION_COMPRESS`.
+        rotation_keep: newest closed segments that always stay on the volume. `RISK_AUDIT_ROTATION_KEEP`.
+        retention_days: days before which no segment is ever removed. `RISK_AUDIT_RETENTION_DAYS`.
         second_dir: a directory on another volume, for records that the first one refuses. `RISK_AUDIT_SECOND_DIR`.
         staging_dir: a directory on a memory file system, for records on their way. `RISK_AUDIT_STAGING_DIR`.
         staging_size: bytes of memory for them. `RISK_AUDIT_STAGING_SIZE`.
@@ -130,6 +132,8 @@ class AuditSettings(BaseModel):
     rotation_max_size: Annotated[int, BeforeValidator(_size), Field(ge=64 << 10)] = 256 << 20
     rotation_max_age: Annotated[float, BeforeValidator(seconds), Field(ge=1)] = 86400
     rotation_compress: bool = True
+    rotation_keep: Annotated[int, Field(ge=1)] = 30
+    retention_days: Annotated[int, Field(ge=1, le=36525)] = 1827
     second_dir: Annotated[Path | None, BeforeValidator(_second_directory)] = None
     staging_dir: Path = Path("/dev/shm")  # noqa: S108 -- the machine's, and in Kubernetes the pod's, shared memory
     staging_size: Annotated[int, BeforeValidator(_size), Field(ge=64 << 10, le=1 << 30)] = 16 << 20
@@ -194,6 +198,8 @@ VARIABLES = {
     "rotation_max_size": "RISK_AUDIT_ROTATION_MAX_SIZE",
     "rotation_max_age": "RISK_AUDIT_ROTATION_MAX_AGE",
     "rotation_compress": "RISK_AUDIT_ROTATION_COMPRESS",
+    "rotation_keep": "RISK_AUDIT_ROTATION_KEEP",
+    "retention_days": "RISK_AUDIT_RETENTION_DAYS",
     "second_dir": "RISK_AUDIT_SECOND_DIR",
     "staging_dir": "RISK_AUDIT_STAGING_DIR",
     "staging_size": "RISK_AUDIT_STAGING_SIZE",

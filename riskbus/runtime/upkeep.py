@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from time import monotonic
+from typing import Any
 
+from riskbus.format.pruning import KIND
 from riskbus.metrics import AuditMetrics
 from riskbus.settings import AuditSettings
 from riskbus.store import posix
@@ -16,23 +18,33 @@ from riskbus.store.upkeep import Result, Task, is_needed
 
 _PROGRAM = "from riskbus.store.upkeep import main; main()"
 _INTERVAL = 60.0  # seconds between two looks at the directory
+_PRUNING = 86400.0  # seconds between two searches for segments whose time is over
+_SEALING = 5.0  # seconds after which a checkpoint covers a record
 _POLL = 1.0  # seconds between two looks at the program
 
 
 class Upkeep:
-    """The program that moves and compresses closed segments. For one thread, which may wait for the volume."""
+    """The program that moves, compresses and prunes closed segments. For one thread, which may wait for the volume."""
 
     def __init__(
-        self, settings: AuditSettings, incarnation: str, metrics: AuditMetrics, say: Callable[[int, str], None]
+        self,
+        settings: AuditSettings,
+        incarnation: str,
+        metrics: AuditMetrics,
+        say: Callable[[int, str], None],
+        record: Callable[[str, dict[str, Any]], None],
     ) -> None:
         self._settings = settings
         self._incarnation = incarnation
         self._metrics = metrics
         self._say = say
+        self._record = record
         self._child: subprocess.Popen[bytes] | None = None
         self._answer = -1
         self._said: set[str] = set()
         self._stopped = False
+        self._prune_at = 0.0
+        self._declared = False  # whether AUDIT_PRUNED names segments that are still there
         self._due = 0.0
 
     def turn(self, *, on_second: bool) -> None:
@@ -74,11 +86,23 @@ class Upkeep:
     def _task(self, *, on_second: bool) -> Task:
         settings = self._settings
         second = "" if settings.second_dir is None or on_second else str(settings.second_dir)
-        directory, stem = str(settings.path.parent), settings.path.stem
-        return Task(directory, stem, self._incarnation, settings.rotation_compress, second)
+        days = settings.retention_days if monotonic() >= self._prune_at else 0
+        return Task(
+            str(settings.path.parent),
+            settings.path.stem,
+            self._incarnation,
+            compressing=settings.rotation_compress,
+            second=second,
+            days=days,
+            keep=settings.rotation_keep,
+            declared=self._declared,
+        )
 
     def _start(self, task: Task) -> None:
-        if not is_needed(task):
+        needed = is_needed(task)
+        if task.days:
+            self._prune_at = monotonic() + _PRUNING
+        if not needed:
             return
         request = json.dumps({"task": asdict(task), "parent": os.getpid()})
         self._answer = os.memfd_create("riskbus-upkeep")
@@ -102,6 +126,12 @@ class Upkeep:
             result = Result(**json.load(answer))
         self._metrics.moved_back += result.moved
         self._metrics.compressed += result.compressed
+        self._metrics.pruned += result.removed
+        for payload in result.expired:
+            self._record(KIND, payload)
+        self._declared = bool(result.expired) or (self._declared and not result.removed)
+        if result.expired:
+            self._due = monotonic() + _SEALING
         for problem in result.problems:
             self._complain(problem)
 

@@ -79,7 +79,7 @@ class Writer:
         listener = Listener(self._durable, self._emergency, self._failed, self._resumed, self._segment_begun)
         self._journal = Journal(settings, self._ring, metrics, listener)
         self._inheritance = Inheritance(feed, settings.path, self.record)
-        self._upkeep = Upkeep(settings, self._incarnation, metrics, say)
+        self._upkeep = Upkeep(settings, self._incarnation, metrics, say, self.record)
         self.surroundings = Surroundings(settings.path, metrics, self.record, say)
         self._next = self._ring.released
         self._abandoned = False

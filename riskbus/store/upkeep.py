@@ -12,10 +12,14 @@ from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from time import monotonic, sleep, time
+from time import monotonic, sleep, time, time_ns
+from typing import Any
 
+from riskbus.clock import read_clock_status
+from riskbus.errors import FormatError
 from riskbus.format.names import SegmentName
 from riskbus.store.relocation import compress, move
+from riskbus.store.retention import Rules, find_declared, find_expired, remove
 from riskbus.store.stream import list_segments
 
 _CLOSED = 60.0  # seconds since the last write after which a segment that has a successor is compressed
@@ -33,6 +37,9 @@ class Task:
         incarnation: whose process asks.
         compressing: whether closed segments are to be compressed.
         second: the directory whose segments are to be moved back, "" for none.
+        days: after which segments may be pruned, 0 if none are to be looked for.
+        keep: closed segments that stay, however old they are.
+        declared: whether the incarnation has declared segments that are to be removed.
     """
 
     directory: str
@@ -40,6 +47,9 @@ class Task:
     incarnation: str
     compressing: bool
     second: str
+    days: int = 0
+    keep: int = 0
+    declared: bool = False
 
 
 @dataclass(slots=True)
@@ -49,36 +59,60 @@ class Result:
     Attributes:
         moved: how many segments were moved back.
         compressed: how many segments were compressed.
+        expired: payloads of AUDIT_PRUNED for what may be removed once they are in the log.
+        removed: how many segments were removed.
         problems: what the kernel refused, one sentence each.
     """
 
     moved: int = 0
     compressed: int = 0
+    expired: list[dict[str, Any]] = field(default_factory=list)
+    removed: int = 0
     problems: list[str] = field(default_factory=list)
 
 
 def is_needed(task: Task) -> bool:
     """Whether there is anything to do; reads directories. Raises OSError."""
-    return any(_movable(task)) or any(_compressible(task, time()))
+    old = task.days and len(list_segments(Path(task.directory))) > task.keep
+    return bool(old or task.declared or any(_movable(task)) or any(_compressible(task, time())))
 
 
 def look_after(task: Task, pace: "Pace") -> Result:
     """Do everything that can be done now."""
     result = Result()
-    for segment in _movable(task):
-        try:
-            if not move(segment, Path(task.directory), pace.rest):
-                break  # the ones after it are not to come before it
-        except OSError as error:
-            result.problems.append(f"{segment} cannot be moved back to {task.directory}: {error}")
-            break
-        result.moved += 1
+    _move(task, pace, result)
+    _prune(task, result)
     for segment in list(_compressible(task, time())):
         try:
             result.compressed += compress(segment, pace.rest)
         except OSError as error:
             result.problems.append(f"{segment} cannot be compressed: {error}")
     return result
+
+
+def _move(task: Task, pace: "Pace", result: Result) -> None:
+    for segment in _movable(task):
+        try:
+            if not move(segment, Path(task.directory), pace.rest):
+                return  # the ones after it are not to come before it
+        except OSError as error:
+            result.problems.append(f"{segment} cannot be moved back to {task.directory}: {error}")
+            return
+        result.moved += 1
+
+
+def _prune(task: Task, result: Result) -> None:
+    directory = Path(task.directory)
+    try:
+        if task.declared:
+            for pruned in find_declared(directory, task.stem, task.incarnation):
+                result.removed += remove(directory, pruned)
+        elif task.days:
+            rules = Rules(task.days, task.keep, time_ns(), read_clock_status())
+            for pruned in find_expired(directory, task.stem, task.incarnation, rules):
+                result.expired.append(pruned.payload(task.days))
+    except (FormatError, OSError) as error:
+        result.problems.append(f"segments of {directory} that are old enough stay: {error}")
 
 
 def _movable(task: Task) -> Iterator[Path]:

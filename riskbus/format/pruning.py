@@ -1,0 +1,99 @@
+"""What AUDIT_PRUNED says about segments that were removed because their time was over.
+
+They are an incarnation's first ones, so that one number and the edge of the Merkle tree at it are enough to check what
+is left: every later root follows from them.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from riskbus.errors import FormatError
+from riskbus.format.merkle import Tree
+
+KIND = "AUDIT_PRUNED"
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """The beginning of an incarnation that is gone.
+
+    Attributes:
+        incarnation: which one.
+        stream: as its AUDIT_OPEN said.
+        public_key: as its AUDIT_OPEN said.
+        previous: the incarnations that its AUDIT_OPEN named, and the notes of their last checkpoints.
+        segments: the names of the files that this record is about, in order; earlier ones may have gone before.
+        records: numbers below this one are gone.
+        edge: of the Merkle tree over them: 32 bytes for each bit of `records`, the largest subtree first.
+        sealed: how many of them the newest checkpoint among them covered.
+        events: how many of them were not the log's own.
+        gap_events: events that AUDIT_GAP records among them declared lost.
+        first_ts, last_ts: times of the first and the last of them.
+        closed: whether AUDIT_CLOSE was among them.
+    """
+
+    incarnation: str
+    stream: str
+    public_key: str
+    previous: tuple[tuple[str, str], ...]
+    segments: tuple[str, ...]
+    records: int
+    edge: bytes
+    sealed: int
+    events: int
+    gap_events: int
+    first_ts: str
+    last_ts: str
+    closed: bool
+
+    def payload(self, retention_days: int) -> dict[str, Any]:
+        """Return the payload of AUDIT_PRUNED."""
+        return {
+            "reason": f"older than {retention_days} days",
+            "incarnation": self.incarnation,
+            "stream": self.stream,
+            "public_key": self.public_key,
+            "previous": [{"incarnation": name, "checkpoint": note} for name, note in self.previous],
+            "segments": list(self.segments),
+            "records": self.records,
+            "root": b64encode(Tree(self.records, self.edge).root()).decode(),
+            "edge": [b64encode(self.edge[start : start + 32]).decode() for start in range(0, len(self.edge), 32)],
+            "sealed": self.sealed,
+            "events": self.events,
+            "gap_events": self.gap_events,
+            "first_ts": self.first_ts,
+            "last_ts": self.last_ts,
+            "closed": self.closed,
+        }
+
+
+def parse_pruned(data: Mapping[str, Any]) -> Pruned:
+    """Read the payload of AUDIT_PRUNED.
+
+    Raises:
+        FormatError: something is missing, of another type, or does not fit the rest.
+    """
+    try:
+        pruned = Pruned(
+            incarnation=str(data["incarnation"]),
+            stream=str(data["stream"]),
+            public_key=str(data["public_key"]),
+            previous=tuple((str(item["incarnation"]), str(item["checkpoint"])) for item in data["previous"]),
+            segments=tuple(str(name) for name in data["segments"]),
+            records=int(data["records"]),
+            edge=b"".join(b64decode(node, validate=True) for node in data["edge"]),
+            sealed=int(data["sealed"]),
+            events=int(data["events"]),
+            gap_events=int(data["gap_events"]),
+            first_ts=str(data["first_ts"]),
+            last_ts=str(data["last_ts"]),
+            closed=data["closed"] is True,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"not what AUDIT_PRUNED says: {error!r}") from None
+    fits = 0 <= pruned.sealed <= pruned.records and len(pruned.edge) == 32 * pruned.records.bit_count()
+    if not fits or b64encode(Tree(pruned.records, pruned.edge).root()).decode() != data.get("root"):
+        raise FormatError("AUDIT_PRUNED contradicts itself: records, edge, root and sealed do not fit together")
+    return pruned
