@@ -51,7 +51,7 @@ CONCLUSIONS = (
     "The log was tampered with.",
     "The log is damaged.",
     "It cannot be decided whether the log is as it was written.",
-    "The log is intact, and its writer declares that events were lost.",
+    "The log is intact, and declares what is not in it: events that were lost, or segments that were pruned.",
 )
 USAGE = 64
 KINDS = {
@@ -68,6 +68,7 @@ KINDS = {
     "unreadable": "integrity",
     "missing": "completeness",
     "absent": "completeness",
+    "pruned": "completeness",
     "gap": "completeness",
     "seal": "authenticity",
     "keyless": "authenticity",
@@ -171,6 +172,12 @@ class Tree:
         self._peaks: list[bytes] = []  # of the perfect trees that make up `_size` leaves, the largest first
         self._size = 0
         self._waiting: deque[bytes] = deque()
+
+    def resume(self, size: int, peaks: list[bytes]) -> None:
+        """Go on behind leaves that are not here."""
+        self._size, self._peaks = size, list(peaks)
+        if size in self._wanted:
+            self.roots[size] = self.root(size)
 
     def add(self, leaf: bytes) -> None:
         """Add the next leaf."""
@@ -619,6 +626,7 @@ class Incarnation:
         self.findings = Findings(name)
         self.tree = Tree(wanted)
         self.next = 0
+        self.pruned = 0  # records that are gone, by declaration
         self.records = self.events = self.sealed = self.gap_events = self.anchored = 0
         self.sealing = 0  # checkpoints among the records that no good checkpoint covers yet
         self.first_ts = self.last_ts = self.stream = self.public_key = ""
@@ -641,6 +649,18 @@ class Incarnation:
         self._at = 0  # the number of the line before in this segment, plus one
         self._first = True
         self.place = ("", 0, -1)
+
+    def resume(self, gone: Declaration) -> None:
+        """Go on behind records that are gone (3.6)."""
+        self.next = self.pruned = gone.records
+        self.tree.resume(gone.records, gone.edge)
+        self.opened, self.stream, self.previous = True, gone.stream, gone.previous
+        self.key = parse_key(gone.key, f"{gone.stream}/{self.id}")
+        self.public_key = gone.key if self.key else ""
+        self.closed, self._closed_at = gone.closed, gone.records - 1 if gone.closed else -1
+        self.sealed = self._newest = gone.sealed
+        self._seen_checkpoint = gone.sealed > 0
+        self._newest_ns = self._last_ns = gone.last_ns
 
     def begin(self, segment: Segment, takeover: int) -> None:
         """Go on to the next segment; another takes over from it at this number."""
@@ -800,6 +820,8 @@ class Incarnation:
             self._find("signature", "tampering", "the checkpoint is not signed by the incarnation's key", seq)
         elif self.hole is not None and checkpoint.size > self.hole:
             self._find_once("unproved", "undecided", f"record {self.hole} is missing, so no root can be compared", seq)
+        elif checkpoint.size < self.pruned:
+            pass  # what it covers is not here any more
         elif self.tree.root(checkpoint.size) != checkpoint.root:
             self._find_once("root", "tampering", "the records are not those that were sealed", seq)
         else:
@@ -832,7 +854,9 @@ class Incarnation:
     @property
     def unsealed(self) -> int:
         """How many records no good checkpoint covers, checkpoints not counted."""
-        return self.records - self.sealed - len(self._uncovered_checkpoints)  # nothing before `sealed` is missing
+        return (
+            self.pruned + self.records - self.sealed - len(self._uncovered_checkpoints)
+        )  # nothing before `sealed` is missing
 
     def compare(self, anchors: list[Anchor]) -> None:
         """Compare with anchors (6)."""
@@ -849,15 +873,17 @@ class Incarnation:
                 self._find_once(
                     "anchor", "tampering", f"{anchor.source} is not signed by the incarnation's key", last, nowhere
                 )
-            elif size <= self.next and self.hole is not None and size > self.hole:
+            elif not self.pruned <= size <= self.next:
+                continue
+            elif self.hole is not None and size > self.hole:
                 self._find_once(
                     "anchor?", "undecided", f"records before that of {anchor.source} are missing", last, nowhere
                 )
-            elif size <= self.next and self.tree.roots[size] != anchor.checkpoint.root:
+            elif self.tree.roots[size] != anchor.checkpoint.root:
                 self._find_once(
                     "anchor", "tampering", f"{anchor.source} says that other records were here", last, nowhere
                 )
-            elif size <= self.next:
+            else:
                 self.anchored = max(self.anchored, size)
         largest = max(anchors, key=lambda one: one.checkpoint.size)
         if largest.checkpoint.size > self.next:
@@ -882,6 +908,7 @@ class Incarnation:
             "stream",
             "public_key",
             "records",
+            "pruned",
             "events",
             "sealed",
             "unsealed",
@@ -901,6 +928,85 @@ def previous_of(data: dict[str, Any]) -> list[tuple[str, str]]:
     return [(str(entry.get("incarnation")), str(entry.get("checkpoint"))) for entry in entries]
 
 
+# --- what was pruned (3.6) ----------------------------------------------------------------------
+
+
+class Declaration(NamedTuple):
+    """What an AUDIT_PRUNED record says, and in which incarnation and under which number it stands."""
+
+    id: str
+    stream: str
+    key: str
+    previous: list[tuple[str, str]]
+    records: int
+    edge: list[bytes]
+    sealed: int
+    last_ns: int
+    closed: bool
+    by: str
+    seq: int
+
+
+def parse_declaration(data: dict[str, Any], by: str, seq: int) -> Declaration | None:
+    """Return what the data of an AUDIT_PRUNED record says, or None if it contradicts itself."""
+    records, sealed, last_ns = (data.get(name) for name in ("records", "sealed", "timestamp_ns"))
+    nodes = data.get("edge")
+    if type(records) is not int or type(sealed) is not int or type(last_ns) is not int or not isinstance(nodes, list):
+        return None
+    edge = [node for node in (unbase64(str(text)) for text in nodes) if node is not None and len(node) == 32]
+    if not 0 <= sealed <= records or not edge or len(edge) != len(nodes) or len(edge) != records.bit_count():
+        return None
+    tree = Tree(set())
+    tree.resume(records, edge)
+    if tree.root(records) != unbase64(str(data.get("root"))):
+        return None
+    name, stream, key = (str(data.get(member)) for member in ("incarnation", "stream", "public_key"))
+    closed = data.get("closed") is True
+    return Declaration(name, stream, key, previous_of(data), records, edge, sealed, last_ns, closed, by, seq)
+
+
+class Declarations:
+    """The AUDIT_PRUNED records of everything that is verified, and which of them explain what is not here."""
+
+    def __init__(self, sets: list[list[Segment]]) -> None:
+        self._all: dict[str, list[Declaration]] = {}
+        self.used: dict[str, Declaration] = {}
+        for segment in (segment for one in sets for segment in one):
+            for declaration in _declarations_in(segment):
+                self._all.setdefault(declaration.id, []).append(declaration)
+
+    def beginning(self, segments: list[Segment]) -> Declaration | None:
+        """Return what is said about the records before an incarnation's first segment."""
+        first = segments[0].first
+        fitting = [one for one in self._all.get(segments[0].id, []) if first and one.records <= first]
+        if not fitting:
+            return None
+        self.used[segments[0].id] = best = max(fitting, key=lambda one: one.records)
+        return best
+
+    def explain(self, name: str, anchors: list[Anchor]) -> bool:
+        """Say whether an incarnation that is not here was pruned, and whether its anchors agree."""
+        if name not in self._all:
+            return any(name < other for other in self._all)
+        self.used[name] = last = max(self._all[name], key=lambda one: one.records)
+        return all(one.checkpoint.size <= last.records and one.key in {"", last.key} for one in anchors)
+
+
+def _declarations_in(segment: Segment) -> Iterator[Declaration]:
+    try:
+        with open(os.path.join(segment.directory, segment.name), "rb") as file:
+            for raw, _ in split_lines(read_gzip(file) if segment.gz else read_plain(file)):
+                line = parse_line(raw[:-1]) if CONTROL + b'PRUNED"' in raw and raw.endswith(b"\n") else None
+                fields = parse_record(line.record) if line is not None and not line.altered else None
+                if fields is None or fields["event_type"] != "AUDIT_PRUNED" or not isinstance(fields["data"], dict):
+                    continue
+                declaration = parse_declaration(fields["data"], segment.id, fields["seq"])
+                if declaration is not None:
+                    yield declaration
+    except OSError:
+        return  # the file becomes a finding when it is checked
+
+
 # --- everything below the directories -----------------------------------------------------------
 
 
@@ -915,11 +1021,13 @@ def verify(directories: list[str], anchors: list[Anchor]) -> dict[str, Any]:
     kept: dict[str, list[Anchor]] = {}
     for anchor in anchors + [found for one in sets for found in _anchors_in(one)]:
         kept.setdefault(anchor.checkpoint.origin.rpartition("/")[2], []).append(anchor)
+    lacking = any(one[0].first for one in sets) or not set(kept) <= {one[0].id for one in sets}
+    declarations = Declarations(sets if lacking else [])
     streams: dict[tuple[str, str], dict[str, Any]] = {}
     checked = []
     for one in sorted(sets, key=lambda one: (one[0].directory, one[0].stem, one[0].id)):
         stream = (one[0].directory, one[0].stem)
-        incarnation = _check(one, kept.get(one[0].id, []), is_newest=newest[stream] == one[0].id)
+        incarnation = _check(one, kept.get(one[0].id, []), declarations, is_newest=newest[stream] == one[0].id)
         checked.append(incarnation)
         document = streams.setdefault(stream, _empty(stream))
         document["segments"] += len(one)
@@ -929,7 +1037,8 @@ def verify(directories: list[str], anchors: list[Anchor]) -> dict[str, Any]:
         _count_omitted(document["omitted"], incarnation.findings.counts)
         document["compared"] |= one[0].id in kept
     strays = [_unread(error) for error in unreadable]
-    strays += _look_for_absent(checked, streams, kept)
+    strays += _look_for_absent(checked, streams, kept, declarations)
+    _say_what_was_pruned(checked, streams, declarations)
     return _result(list(streams.values()), strays)
 
 
@@ -970,8 +1079,13 @@ def _anchors_in(segments: list[Segment]) -> list[Anchor]:
     return anchors
 
 
-def _check(segments: list[Segment], anchors: list[Anchor], *, is_newest: bool) -> Incarnation:
+def _check(
+    segments: list[Segment], anchors: list[Anchor], declarations: Declarations, *, is_newest: bool
+) -> Incarnation:
     incarnation = Incarnation(segments[0].id, {anchor.checkpoint.size for anchor in anchors})
+    gone = declarations.beginning(segments)
+    if gone is not None:
+        incarnation.resume(gone)
     for number, segment in enumerate(segments):
         last = number == len(segments) - 1
         incarnation.begin(segment, NEVER if last else segments[number + 1].first)
@@ -1013,7 +1127,10 @@ def _unread(error: OSError) -> dict[str, Any]:
 
 
 def _look_for_absent(
-    checked: list[Incarnation], streams: dict[tuple[str, str], dict[str, Any]], kept: dict[str, list[Anchor]]
+    checked: list[Incarnation],
+    streams: dict[tuple[str, str], dict[str, Any]],
+    kept: dict[str, list[Anchor]],
+    declarations: Declarations,
 ) -> list[dict[str, Any]]:
     """Find incarnations that are named somewhere and are not here; return the findings that belong to no stream."""
     here = {incarnation.id for incarnation in checked}
@@ -1025,7 +1142,8 @@ def _look_for_absent(
             if incarnation.id not in inside:
                 continue
             for name, _ in incarnation.previous:
-                if name not in here and (number, name) not in missed:
+                inner = [anchor for anchor in kept.get(name, []) if anchor.source.startswith("AUDIT_OPEN of ")]
+                if name not in here and (number, name) not in missed and not declarations.explain(name, inner):
                     missed.add((number, name))
                     findings = Findings(name)
                     findings.add("absent", "undecided", f"incarnation {incarnation.id} names it, and it is not here")
@@ -1034,7 +1152,7 @@ def _look_for_absent(
     strays = []
     for name, anchors in kept.items():
         outside = [anchor for anchor in anchors if not anchor.source.startswith("AUDIT_OPEN of ")]
-        if name in here or not outside:
+        if name in here or not outside or declarations.explain(name, outside):
             continue
         findings = Findings(name)
         known = [a for a in outside if a.checkpoint.origin.rpartition("/")[0] in names]
@@ -1044,6 +1162,22 @@ def _look_for_absent(
             findings.add("stray", "undecided", f"{outside[0].source} is of another stream")
         strays += findings.listed
     return strays
+
+
+def _say_what_was_pruned(
+    checked: list[Incarnation], streams: dict[tuple[str, str], dict[str, Any]], declarations: Declarations
+) -> None:
+    sealed = {incarnation.id: incarnation.sealed for incarnation in checked}
+    for name, used in declarations.used.items():
+        findings = Findings(name)
+        if sealed.get(used.by, 0) > used.seq:
+            findings.add("pruned", "declared_gap", f"{used.by} declares records 0 to {used.records - 1} pruned")
+        else:
+            findings.add("pruned", "tampering", f"no good checkpoint covers what {used.by} declares pruned")
+        for document in streams.values():
+            if used.by in {summary["incarnation"] for summary in document["incarnations"]}:
+                document["findings"] += findings.listed
+                break
 
 
 def _result(streams: list[dict[str, Any]], strays: list[dict[str, Any]]) -> dict[str, Any]:
@@ -1086,7 +1220,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "  1   tampering: records were altered, removed, reordered or added\n"
         "  2   damage: torn or unreadable lines\n"
         "  3   cannot decide: seals or whole incarnations are absent, or there is nothing to verify\n"
-        "  4   intact, with gaps that the writer itself declared\n"
+        "  4   intact, with gaps that the log itself declares: lost events, pruned segments\n"
         "  64  wrong usage\n"
         "\n"
         "anchors:\n"

@@ -38,7 +38,7 @@ def add_to(commands: "_SubParsersAction[Any]") -> None:
         "  1   tampering: records were altered, removed, reordered or added\n"
         "  2   damage: torn or unreadable lines\n"
         "  3   cannot decide: seals or whole incarnations are absent, or there is nothing to verify\n"
-        "  4   intact, with gaps that the writer itself declared\n"
+        "  4   intact, with gaps that the log itself declares: lost events, pruned segments\n"
         "  64  wrong usage\n"
         "\n"
         "anchors:\n"

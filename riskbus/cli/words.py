@@ -10,7 +10,7 @@ CONCLUSIONS = (
     "The log was tampered with.",
     "The log is damaged.",
     "It cannot be decided whether the log is as it was written.",
-    "The log is intact, and its writer declares that events were lost.",
+    "The log is intact, and declares what is not in it: events that were lost, or segments that were pruned.",
 )
 """One sentence for each exit code."""
 

@@ -16,6 +16,7 @@ from riskbus.format.contents import Contents, Summary
 from riskbus.format.copies import Copies
 from riskbus.format.findings import NOWHERE, Findings, Place, Severity
 from riskbus.format.names import SegmentName
+from riskbus.format.pruning import Pruned
 from riskbus.format.record import from_line, leaf_hash
 from riskbus.format.seals import Seals
 
@@ -73,6 +74,12 @@ class IncarnationChecker:
     def expect(self, anchor: Anchor) -> None:
         """Compare with an anchor of this incarnation. Call before the first line."""
         self._seals.expect(anchor)
+
+    def resume(self, pruned: Pruned) -> None:
+        """Go on behind records that are gone, as AUDIT_PRUNED says. Call after `expect`, before the first segment."""
+        self._next = pruned.records
+        self._seals.resume(pruned)
+        self._contents.resume(pruned)
 
     def begin_segment(self, name: SegmentName, taken_over_at: int | None, file: str = "") -> None:
         """Go on with the next segment.

@@ -8,6 +8,7 @@ from riskbus.errors import FormatError
 from riskbus.events import EventPriority
 from riskbus.format.blocks import CONTROL_MARK, timestamp_of
 from riskbus.format.findings import Findings, Place, Severity
+from riskbus.format.pruning import Pruned
 from riskbus.format.record import FORMAT_VERSION, decode
 from riskbus.format.seals import Seals
 
@@ -25,6 +26,7 @@ class Summary:
         stream: as its AUDIT_OPEN says.
         public_key: as its AUDIT_OPEN says, "" if it gave none that can be used.
         records: how many there are.
+        pruned: how many came before them and are gone, by declaration.
         events: how many of them are not the log's own.
         sealed: how many the newest good checkpoint covers.
         unsealed: how many no good checkpoint covers, checkpoints not counted.
@@ -39,6 +41,7 @@ class Summary:
     stream: str = ""
     public_key: str = ""
     records: int = 0
+    pruned: int = 0
     events: int = 0
     sealed: int = 0
     unsealed: int = 0
@@ -68,6 +71,16 @@ class Contents:
         self._seen_checkpoint = False
         self._closed_at = -1  # the number of AUDIT_CLOSE
         self._checkpoint_ns = -1
+
+    def resume(self, pruned: Pruned) -> None:
+        """Go on behind records that are gone. Call before the first record."""
+        summary = self._summary
+        summary.pruned, summary.closed = pruned.records, pruned.closed
+        summary.stream, summary.public_key = pruned.stream, self._seals.key
+        self.previous += pruned.previous
+        self._closed_at = pruned.records - 1 if pruned.closed else self._closed_at
+        self._seen_checkpoint = pruned.sealed > 0
+        self._checkpoint_ns = self.last_ns = pruned.last_ns
 
     def take(self, seq: int, record: bytes, place: Place) -> None:
         """Take the next record, or the next that may be a control record."""
@@ -147,7 +160,7 @@ class Contents:
             self._findings.add("malformed", Severity.DAMAGE, message, seq, place)
         summary = self._summary
         summary.sealed, summary.anchored = self._seals.sealed, self._seals.anchored
-        summary.unsealed = summary.records - summary.sealed - len(self._sealing)
+        summary.unsealed = summary.pruned + summary.records - summary.sealed - len(self._sealing)
         if message := self._unsealed():
             self._findings.add("unsealed", Severity.UNDECIDED, message, last)
 

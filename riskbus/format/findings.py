@@ -30,7 +30,7 @@ DIMENSIONS = {
     for dimension, kinds in {
         Dimension.INTEGRITY: "malformed torn altered out-of-order misnamed contradicted unopened misplaced after-close "
         "version unreadable",
-        Dimension.COMPLETENESS: "missing absent gap",
+        Dimension.COMPLETENESS: "missing absent pruned gap",
         Dimension.AUTHENTICITY: "seal keyless signature root unproved unsealed",
         Dimension.ANCHORING: "anchor key truncated removed stray",
     }.items()

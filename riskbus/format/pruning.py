@@ -31,6 +31,7 @@ class Pruned:
         events: how many of them were not the log's own.
         gap_events: events that AUDIT_GAP records among them declared lost.
         first_ts, last_ts: times of the first and the last of them.
+        last_ns: `timestamp_ns` of the last of them.
         closed: whether AUDIT_CLOSE was among them.
     """
 
@@ -46,6 +47,7 @@ class Pruned:
     gap_events: int
     first_ts: str
     last_ts: str
+    last_ns: int
     closed: bool
 
     def payload(self, retention_days: int) -> dict[str, Any]:
@@ -65,6 +67,7 @@ class Pruned:
             "gap_events": self.gap_events,
             "first_ts": self.first_ts,
             "last_ts": self.last_ts,
+            "timestamp_ns": self.last_ns,
             "closed": self.closed,
         }
 
@@ -89,6 +92,7 @@ def parse_pruned(data: Mapping[str, Any]) -> Pruned:
             gap_events=int(data["gap_events"]),
             first_ts=str(data["first_ts"]),
             last_ts=str(data["last_ts"]),
+            last_ns=int(data["timestamp_ns"]),
             closed=data["closed"] is True,
         )
     except (KeyError, TypeError, ValueError) as error:

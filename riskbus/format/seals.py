@@ -10,6 +10,7 @@ from riskbus.format.blocks import Block
 from riskbus.format.checkpoint import Checkpoint
 from riskbus.format.findings import Findings, Place, Severity
 from riskbus.format.merkle import TILE_HEIGHT, TILE_WIDTH, Tree
+from riskbus.format.pruning import Pruned
 
 MAX_LAG = 1 << 20
 """A checkpoint stands at most so many records behind the last one that it covers."""
@@ -38,6 +39,12 @@ class Roots:
         self._count = 0
         self._wanted: list[int] = []
         self._at_wanted: dict[int, bytes] = {}
+
+    def resume(self, size: int, edge: bytes) -> None:
+        """Go on with a tree whose first leaves are not here. Call after `want`, before the first leaf."""
+        self._tree = Tree(size, edge)
+        self._count = size
+        self._wanted = [wanted for wanted in self._wanted if wanted >= size]
 
     def want(self, sizes: set[int]) -> None:
         """Remember the roots at these sizes when the tree comes by. Call before the first leaf."""
@@ -111,6 +118,7 @@ class Seals:
         self._hole = -1  # the first record that is missing
         self._anchors: list[Anchor] = []
         self.newest = 0
+        self._gone = 0  # records at the beginning that were pruned
         self.key = self.origin = ""
         self.sealed = self.anchored = 0
 
@@ -126,6 +134,13 @@ class Seals:
             self.key = key if checkpoint.parse_verifier_key(key)[0] == origin else ""
         except FormatError:
             self.key = ""
+
+    def resume(self, pruned: Pruned) -> None:
+        """Go on behind records that are gone. Call after `expect`, before the first record."""
+        self.open(pruned.public_key, f"{pruned.stream}/{pruned.incarnation}")
+        self._roots.resume(pruned.records, pruned.edge)
+        self._gone = pruned.records
+        self.newest = self.sealed = pruned.sealed
 
     def add(self, leaf: bytes) -> None:
         """Add the leaf hash of the next record."""
@@ -170,6 +185,8 @@ class Seals:
         elif 0 <= self._hole < seal.size:
             message = f"record {self._hole} is missing, so this checkpoint and those after it cannot be compared"
             add_once("unproved", Severity.UNDECIDED, message, seq, place)
+        elif seal.size < self._gone:
+            pass  # what it covers is not here any more; the next one covers that too
         elif self._roots.root(seal.size) != seal.root:
             message = f"records {self.sealed} to {seal.size - 1} are not those that were sealed"
             add_once("root", Severity.TAMPERING, message, seq, place)
@@ -200,7 +217,7 @@ class Seals:
         elif (reason := _refused(anchor.checkpoint, self.key)) is not None:
             message = f"{source} holds a checkpoint that this incarnation did not sign: {reason}"
             add_once("anchor", Severity.TAMPERING, message, size - 1)
-        elif size > count:
+        elif size > count or size < self._gone:
             return
         elif 0 <= self._hole < size:
             message = f"{source} cannot be compared: of its {size} records some are missing or damaged"

@@ -20,6 +20,7 @@ from riskbus.format.names import SegmentName
 from riskbus.format.pruning import KIND, Pruned, parse_pruned
 from riskbus.format.record import decode, from_line, leaf_hash
 from riskbus.store import posix
+from riskbus.store.declarations import control_records
 from riskbus.store.reading import compressed_path, find_last, open_segment
 from riskbus.store.stream import list_segments
 
@@ -79,7 +80,7 @@ def find_declared(directory: Path, stem: str, own: str) -> list[Pruned]:
     sealed = 0
     for name in reversed([name for name in _names(directory, stem) if name.incarnation == own]):
         declared = []
-        for seq, kind, data in _control_records(directory / str(name)):
+        for seq, kind, data in control_records(directory / str(name)):
             if kind == KIND:
                 declared.append((seq, parse_pruned(data)))
             elif kind == "AUDIT_CHECKPOINT":
@@ -152,7 +153,11 @@ class _Reading:
         now, kind = self._now, str(fields["event_type"])
         data = fields["data"] if isinstance(fields["data"], dict) else {}
         self._now = now = replace(
-            now, records=now.records + 1, first_ts=now.first_ts or str(fields["ts"]), last_ts=str(fields["ts"])
+            now,
+            records=now.records + 1,
+            first_ts=now.first_ts or str(fields["ts"]),
+            last_ts=str(fields["ts"]),
+            last_ns=int(fields["timestamp_ns"]),
         )
         if kind == "AUDIT_OPEN":
             previous = tuple((str(item["incarnation"]), str(item["checkpoint"])) for item in data["previous"])
@@ -187,26 +192,15 @@ class _Reading:
 
 
 def _nothing(incarnation: str) -> Pruned:
-    return Pruned(incarnation, "", "", (), (), 0, b"", 0, 0, 0, "", "", closed=False)
+    return Pruned(incarnation, "", "", (), (), 0, b"", 0, 0, 0, "", "", -1, closed=False)
 
 
 def _declared_before(directory: Path, incarnation: str, records: int) -> Pruned:
     for name in reversed(list_segments(directory)):
-        for _, kind, data in _control_records(directory / str(name)):
+        for _, kind, data in control_records(directory / str(name)):
             if kind == KIND and data.get("incarnation") == incarnation and data.get("records") == records:
                 return parse_pruned(data)
     raise FormatError(f"what comes before record {records} of {incarnation} is neither here nor declared as pruned")
-
-
-def _control_records(segment: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    with open_segment(segment) as file:
-        for line in file:
-            if b'"event_type":"AUDIT_' in line and line.endswith(b"\n"):
-                with suppress(FormatError):
-                    record, stated = from_line(line)
-                    fields = decode(record)
-                    if leaf_hash(record) == stated and isinstance(fields["data"], dict):
-                        yield fields["seq"], str(fields["event_type"]), fields["data"]
 
 
 def _names(directory: Path, stem: str) -> list[SegmentName]:

@@ -14,6 +14,7 @@ from riskbus.format.checking import IncarnationChecker, Stretch
 from riskbus.format.contents import Summary
 from riskbus.format.findings import NOWHERE, Dimension, Finding, Place, Severity, worst
 from riskbus.store import posix
+from riskbus.store.declarations import Declarations
 from riskbus.store.logs import IncarnationFiles, SegmentFile, find_incarnations, printable
 from riskbus.store.reading import open_segment
 from riskbus.store.scanning import Piece, Scanner, read_pieces
@@ -95,7 +96,7 @@ def verify_tree(
     with Scanner(jobs) as scanner:
         volume = _Volume(found, anchors, scanner, progress)
         streams = volume.verify()
-    return VolumeReport(streams, strays + volume.strays())
+    return VolumeReport(streams, strays + volume.strays)
 
 
 def total_size(roots: Sequence[Path]) -> int:
@@ -105,7 +106,11 @@ def total_size(roots: Sequence[Path]) -> int:
 
 
 class _Volume:
-    """The incarnations that were found, and what later ones and anchors say about each other."""
+    """The incarnations that were found, and what later ones and anchors say about each other.
+
+    Attributes:
+        strays: findings about anchors whose incarnation is not here, after `verify`.
+    """
 
     def __init__(
         self, found: list[IncarnationFiles], anchors: list[Anchor], scanner: Scanner, progress: Progress
@@ -118,6 +123,16 @@ class _Volume:
         self._here = {files.incarnation for files in found}
         self._named = [anchor for files in found for anchor in _anchors_in(files)]
         self._opened: set[str] = set()  # the names of streams that AUDIT_OPEN records give
+        self._sealed: dict[str, int] = {}
+        self._report_of: dict[str, StreamReport] = {}
+        self.strays: list[Finding] = []
+        self._declarations = Declarations(found if self._lacks_something() else [])
+
+    def _lacks_something(self) -> bool:
+        """Whether anything is not here that an AUDIT_PRUNED record may explain; most volumes need not be searched."""
+        begun = all(files.segments[0].name.first_seq == 0 for files in self._found)
+        expected = {_split(anchor)[1] for anchor in [*self._named, *self._anchors]}
+        return not begun or not expected <= self._here
 
     def verify(self) -> list[StreamReport]:
         """Verify every incarnation."""
@@ -126,6 +141,9 @@ class _Volume:
             key = (files.directory, files.stem)
             report = self._streams.setdefault(key, StreamReport(*key))
             self._verify(files, report, newest=newest[key] == files.incarnation)
+        self.strays = self._find_strays()
+        for by, finding in self._declarations.findings(self._sealed):
+            self._report_of[by].findings.append(finding)
         return list(self._streams.values())
 
     def _verify(self, files: IncarnationFiles, report: StreamReport, *, newest: bool) -> None:
@@ -134,10 +152,15 @@ class _Volume:
             if _split(anchor)[1] == files.incarnation:
                 checker.expect(anchor)
                 report.compared = True
+        beginning = self._declarations.beginning(files)
+        if beginning is not None:
+            checker.resume(beginning)
         _Reading(checker, files, self._scanner, self._progress).read(newest=newest)
         report.segments += len(files.segments)
         report.size += sum(segment.size for segment in files.segments)
         report.incarnations.append(checker.summary)
+        self._report_of[files.incarnation] = report
+        self._sealed[files.incarnation] = checker.summary.sealed
         report.findings += checker.findings.listed
         for kind, count in checker.findings.omitted.items():
             report.omitted[kind] = report.omitted.get(kind, 0) + count
@@ -145,16 +168,20 @@ class _Volume:
             self._opened.add(checker.summary.stream)
         said = {finding.incarnation for finding in report.findings if finding.kind == "absent"}
         for name in dict.fromkeys(incarnation for incarnation, _ in checker.previous):
-            if name not in self._here | said:
+            anchors = [anchor for anchor in self._named if _split(anchor)[1] == name]
+            if name not in self._here | said and not self._declarations.explain(name, anchors):
                 report.findings.append(_absent(name))
 
-    def strays(self) -> list[Finding]:
-        """Return the findings about anchors whose incarnation is not here."""
+    def _find_strays(self) -> list[Finding]:
         kept: dict[str, list[Anchor]] = {}
         for anchor in self._anchors:
             if _split(anchor)[1] not in self._here:
                 kept.setdefault(_split(anchor)[1], []).append(anchor)
-        return [_stray(incarnation, anchors, self._opened) for incarnation, anchors in kept.items()]
+        return [
+            _stray(incarnation, anchors, self._opened)
+            for incarnation, anchors in kept.items()
+            if not self._declarations.explain(incarnation, anchors)
+        ]
 
 
 class _Reading:

@@ -12,16 +12,19 @@ from prometheus_client import CollectorRegistry
 
 from riskbus.clock import ClockStatus
 from riskbus.events import EventPriority, EventType, RiskEvent
+from riskbus.format.anchors import Anchor
 from riskbus.format.checkpoint import Signer
 from riskbus.format.merkle import Tree
 from riskbus.format.names import SegmentName
-from riskbus.format.record import encode_control, leaf_hash, to_line, with_number
+from riskbus.format.output import ANCHOR
+from riskbus.format.record import dumps, encode_control, leaf_hash, to_line, with_number
 from riskbus.runtime import AuditLog
 from riskbus.settings import AuditSettings
 from riskbus.stamps import uuid7
 from riskbus.store.retention import Rules
 from riskbus.store.stream import list_segments
 from riskbus.store.verification import VolumeReport, verify_tree
+from tests.agreement.conftest import comparable, first_verdict, second_verdict
 
 DAY_NS = 24 * 3600 * 10**9
 KEPT = ClockStatus(synchronized=True, estimated_error_us=10, max_error_us=100)
@@ -114,5 +117,14 @@ def rules() -> Callable[..., Rules]:
 
 @pytest.fixture
 def verify(path: Path) -> Callable[..., VolumeReport]:
-    """Verify the directory."""
-    return lambda *anchors: verify_tree(path.parent, list(anchors), lambda _: None)
+    """Verify the directory with both verifiers, which must agree."""
+
+    def run(*anchors: Anchor) -> VolumeReport:
+        notes = b"".join(
+            ANCHOR + dumps({"key": anchor.key, "note": anchor.checkpoint.note}) + b"\n" for anchor in anchors
+        )
+        first, second = (verdict(path.parent, notes) for verdict in (first_verdict, second_verdict))
+        assert comparable(first) == comparable(second)
+        return verify_tree(path.parent, list(anchors), lambda _: None)
+
+    return run

@@ -6,15 +6,21 @@ from pathlib import Path
 import pytest
 
 from riskbus.clock import read_clock_status
+from riskbus.format import checkpoint
+from riskbus.format.anchors import Anchor
+from riskbus.format.findings import Severity
 from riskbus.format.pruning import KIND, Pruned
+from riskbus.format.record import from_line, leaf_hash, to_line
 from riskbus.runtime import AuditLog, control
 from riskbus.runtime.staging import CONTROL
 from riskbus.store.retention import Rules, find_declared, find_expired, remove
-from riskbus.store.stream import list_segments
+from riskbus.store.stream import last_checkpoint, list_segments
+from riskbus.store.verification import VolumeReport
 from riskbus.testing import read_records
 
 Open = Callable[..., AuditLog]
 Append = Callable[[AuditLog, int], None]
+Verify = Callable[..., VolumeReport]
 MakeRules = Callable[..., Rules]
 
 
@@ -105,3 +111,82 @@ def test_a_living_log_prunes_by_itself_where_someone_keeps_the_clock(ancient: Pa
                 assert log.flush(10)
             assert set(names) <= set(list_segments(ancient))
             assert KIND not in {record["event_type"] for record in read_records(path)}
+
+
+def _kinds(report: VolumeReport) -> dict[str, Severity]:
+    return {finding.kind: finding.severity for finding in report.findings}
+
+
+def test_what_is_left_verifies_and_says_what_was_pruned(prune: Callable[..., list[Pruned]], verify: Verify) -> None:
+    """One incarnation gone as a whole, one in part: declared gaps, and no tampering."""
+    pruned = prune(keep=2)
+    assert len(pruned) == 2
+    report = verify()
+    assert _kinds(report) == {"pruned": Severity.DECLARED_GAP}
+    assert report.worst is Severity.DECLARED_GAP
+    (rest,) = [summary for summary in report.streams[0].incarnations if summary.incarnation == pruned[1].incarnation]
+    assert rest.pruned == pruned[1].records
+    assert rest.sealed > rest.pruned  # later checkpoints were compared, from the edge on
+    assert rest.closed
+
+
+def test_an_altered_record_behind_a_pruned_beginning_is_seen(
+    two: Path, prune: Callable[..., list[Pruned]], verify: Verify
+) -> None:
+    """The seals over what is left still hold: made right or not, an edit breaks the root."""
+    pruned = prune(keep=2)
+    name = next(name for name in list_segments(two) if name.incarnation == pruned[1].incarnation)
+    lines = (two / str(name)).read_bytes().splitlines(keepends=True)
+    record = from_line(lines[3])[0].replace(b'"padding":"x', b'"padding":"y')
+    lines[3] = to_line(record, leaf_hash(record))
+    (two / str(name)).write_bytes(b"".join(lines))
+    assert verify().worst is Severity.TAMPERING
+
+
+def test_more_that_is_gone_than_was_declared_is_tampering(
+    two: Path, prune: Callable[..., list[Pruned]], verify: Verify
+) -> None:
+    """A declaration covers what it names and nothing else."""
+    pruned = prune(keep=2)
+    own = [name for name in list_segments(two) if name.incarnation == pruned[1].incarnation]
+    assert len(own) > 1
+    (two / str(own[0])).unlink()
+    report = verify()
+    assert _kinds(report)["missing"] is Severity.TAMPERING
+    assert report.worst is Severity.TAMPERING
+
+
+def test_the_whole_rest_gone_is_seen_by_the_incarnation_that_follows(
+    two: Path, prune: Callable[..., list[Pruned]], verify: Verify
+) -> None:
+    """Its AUDIT_OPEN carries a checkpoint over more records than were pruned."""
+    pruned = prune(keep=2)
+    for name in list_segments(two):
+        if name.incarnation == pruned[1].incarnation:
+            (two / str(name)).unlink()
+    assert "absent" in _kinds(verify())
+    assert verify().worst is not Severity.DECLARED_GAP
+
+
+def test_a_declaration_that_no_checkpoint_covers_is_tampering(
+    two: Path, prune: Callable[..., list[Pruned]], verify: Verify
+) -> None:
+    """Whoever can append to a dead log could declare anything; the writer removes nothing before it is sealed."""
+    prune(keep=2)
+    segment = two / str(list_segments(two)[-1])
+    lines = segment.read_bytes().splitlines(keepends=True)
+    position = max(number for number, line in enumerate(lines) if b"AUDIT_PRUNED" in line)
+    segment.write_bytes(b"".join(lines[: position + 1]))
+    assert _kinds(verify())["pruned"] is Severity.TAMPERING
+
+
+def test_anchors_of_what_was_pruned_are_no_contradiction(
+    two: Path, prune: Callable[..., list[Pruned]], verify: Verify
+) -> None:
+    """They were kept elsewhere for years, and outlive what they prove."""
+    names = list_segments(two)
+    oldest = [name for name in names if name.incarnation == names[0].incarnation]
+    note = last_checkpoint(two / str(oldest[-1]))
+    prune(keep=2)
+    report = verify(Anchor(checkpoint.parse(note), "", "the container's output"))
+    assert _kinds(report) == {"pruned": Severity.DECLARED_GAP}
