@@ -16,6 +16,7 @@ _PROGRAMS = (
     "critical_lane",
     "dispatch_peers",
     "soak_memory",
+    "verify",
 )
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Memory: a piece is at most 2 MiB, and at most four for each process are on their way, however long the log is.
 """
 
+import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -16,6 +17,7 @@ from typing import BinaryIO, NamedTuple, Self
 from riskbus.format.blocks import MAX_LINE_BYTES, Block, scan
 
 _PIECE_BYTES = 1 << 19  # what a processor's cache holds; larger pieces are slower
+_NOBODY_KNOWS = 1 << 63  # where a compressed segment ends
 _AHEAD = 4  # pieces on their way for each process
 
 
@@ -25,19 +27,30 @@ class Piece(NamedTuple):
     Attributes:
         byte: where it begins.
         data: whole lines; or, without a line feed at the end, what follows the last one; or, if it is shorter than
-            `length`, the beginning of one line that is too long to be a record.
+            `length`, the beginning of one line that is too long to be a record. None for whole lines that were only
+            looked for: who needs them reads them.
         length: how many bytes of the segment it is.
     """
 
     byte: int
-    data: bytes
+    data: bytes | None
     length: int
 
 
-def read_pieces(file: BinaryIO, end: int) -> Iterator[Piece]:
-    """Yield a segment's pieces, up to the line that holds the byte before `end`."""
+def read_pieces(file: BinaryIO, end: int, *, look_only: bool = False) -> Iterator[Piece]:
+    """Yield a segment's pieces, up to the line that holds the byte before `end`.
+
+    With `look_only`, whole lines come without their data, if the segment can seek.
+    """
     byte = 0
-    while byte < end and (data := file.read(min(_PIECE_BYTES, end - byte))):
+    while byte < end:
+        if look_only and (length := _whole_lines(file, byte, end)):
+            yield Piece(byte, None, length)
+            byte += length
+            continue
+        data = file.read(min(_PIECE_BYTES, end - byte))
+        if not data:
+            return
         if not data.endswith(b"\n"):
             data += file.readline(MAX_LINE_BYTES)
         lines = len(data) if data.endswith(b"\n") else data.rfind(b"\n") + 1
@@ -48,6 +61,18 @@ def read_pieces(file: BinaryIO, end: int) -> Iterator[Piece]:
             piece = _unfinished(file, byte, data[lines:])
             yield piece
             byte += piece.length
+
+
+def _whole_lines(file: BinaryIO, byte: int, end: int) -> int:
+    """Return the length of a piece of whole lines from here, 0 for one that has to be read to know."""
+    line = b""
+    if byte + _PIECE_BYTES < end:
+        file.seek(byte + _PIECE_BYTES - 1)
+        line = file.readline(MAX_LINE_BYTES)
+    if line.endswith(b"\n"):
+        return _PIECE_BYTES - 1 + len(line)
+    file.seek(byte)
+    return 0
 
 
 def _unfinished(file: BinaryIO, byte: int, start: bytes) -> Piece:
@@ -78,22 +103,27 @@ class Scanner:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def scan(self, pieces: Iterator[Piece], path: Path | None) -> Iterator[tuple[Piece, Block | None]]:
-        """Yield every piece, in order, with what it holds if everything in it is in order.
+    def scan(self, file: BinaryIO, path: Path) -> Iterator[tuple[Piece, Block | None]]:
+        """Yield every piece of a segment, in order, with what it holds if everything in it is in order.
 
         Args:
-            pieces: of one segment.
-            path: the file in which they stand as they are, None if it is compressed.
+            file: the segment, from its start; what is appended meanwhile is left out, but for the end of a line.
+            path: where it stands, if it can seek.
         """
+        end = _NOBODY_KNOWS
+        if file.seekable():
+            end = file.seek(0, os.SEEK_END)
+            file.seek(0)
         if self._pool is None:
-            yield from ((piece, scan(piece.data)) for piece in pieces)
+            for piece in read_pieces(file, end):
+                yield piece, scan(piece.data or b"")
             return
         waiting: deque[tuple[Piece, Future[Block | None]]] = deque()
-        for piece in pieces:
-            if path is None:
-                future = self._pool.submit(scan, piece.data)
-            else:  # reading it again is cheaper than handing it over
+        for piece in read_pieces(file, end, look_only=file.seekable()):
+            if piece.data is None:  # reading it there is cheaper than handing it over
                 future = self._pool.submit(_scan_file, path, piece.byte, piece.length)
+            else:
+                future = self._pool.submit(scan, piece.data)
             waiting.append((piece, future))
             if len(waiting) >= self._jobs * _AHEAD:
                 yield _result(*waiting.popleft())

@@ -17,7 +17,7 @@ from riskbus.store import posix
 from riskbus.store.declarations import Declarations
 from riskbus.store.logs import IncarnationFiles, SegmentFile, find_incarnations, printable
 from riskbus.store.reading import open_segment
-from riskbus.store.scanning import Piece, Scanner, read_pieces
+from riskbus.store.scanning import Piece, Scanner
 
 Progress = Callable[[int], None]
 """Called with the number of bytes of files that were read since the last call."""
@@ -217,12 +217,10 @@ class _Reading:
     def _read(self, segment: SegmentFile, *, in_flight: bool) -> None:
         with open_segment(segment.path) as file:
             plain = file.seekable()
-            end = file.seek(0, io.SEEK_END) if plain else _ENDLESS
-            if plain:
-                file.seek(0)
-            for piece, block in self._scanner.scan(read_pieces(file, end), segment.path if plain else None):
+            for piece, block in self._scanner.scan(file, segment.path):
                 if block is None or not self._checker.feed_block(block, self._number, self._byte, piece.length):
-                    self._feed(piece, in_flight=in_flight)
+                    data = _load(segment.path, piece) if piece.data is None else piece.data
+                    self._feed(data, piece.length, in_flight=in_flight)
                 else:
                     self._number += block.records
                     self._byte += piece.length
@@ -231,12 +229,12 @@ class _Reading:
         if not plain:
             self._progress(segment.size)
 
-    def _feed(self, piece: Piece, *, in_flight: bool) -> None:
-        if piece.length > len(piece.data) and piece.data.endswith(b"\n"):
+    def _feed(self, data: bytes, length: int, *, in_flight: bool) -> None:
+        if length > len(data) and data.endswith(b"\n"):
             self._checker.garble("the line is longer than any record", self._number, self._byte)
-            self._advance(piece.length)
+            self._advance(length)
             return
-        for line in io.BytesIO(piece.data):
+        for line in io.BytesIO(data):
             if line.endswith(b"\n"):
                 self._checker.feed(line, self._number, self._byte)
             else:
@@ -259,7 +257,10 @@ class _Reading:
                 byte += len(line)
 
 
-_ENDLESS = 1 << 63
+def _load(path: Path, piece: Piece) -> bytes:
+    with path.open("rb") as file:
+        file.seek(piece.byte)
+        return file.read(piece.length)
 
 
 def _skip(file: BinaryIO, count: int) -> None:

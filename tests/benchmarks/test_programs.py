@@ -39,6 +39,7 @@ FIGURES = {
     ),
     "dispatch_peers": ("events a second, riskbus, inline / direct call",),
     "soak_memory": ("growth, {}", "collections caused, {}"),
+    "verify": ("verify / floor, riskbus verify, 1 core", "verify, megabytes a second"),
 }
 NEEDS_ROOT = {"append_under_faults": ("append p99 / healthy, frozen, {}", "append p99 / healthy, full, {}")}
 
