@@ -67,6 +67,7 @@ def test_the_library_understands_the_environment_that_the_operator_sets(variant:
     assert (settings.policy, settings.container) == (policy.metadata.name, "jules")
     assert settings.rotation_compress is policy.spec.audit.rotation.compress
     assert settings.rotation_max_size == size_in_bytes(policy.spec.audit.rotation.max_size)
+    assert settings.retention_days == (policy.spec.retention.days or 1827)
     assert settings.writer == {"InProcess": "thread", "ChildProcess": "process"}[policy.spec.injection.writer]
     assert str(settings.staging_dir) == "/run/riskbus"
 

@@ -119,6 +119,9 @@ BAD = (
     Bad("a variable with a digit first", {_ENV: {"1ST": "1"}}, "every name must be an environment variable's"),
     Bad("the log path as a variable", {_ENV: {"RISK_AUDIT_LOG_PATH": "/x/y"}}, "leave it out and use audit.logPath"),
     Bad("the staging memory as a variable", {_ENV: {"RISK_AUDIT_STAGING_DIR": "/x"}}, "the operator sets this"),
+    Bad(
+        "the retention as a variable", {_ENV: {"RISK_AUDIT_RETENTION_DAYS": "1"}}, "use audit.logPath, audit.durability"
+    ),
     Bad("the pod's name as a variable", {_ENV: {"POD_NAME": "x"}}, "the operator sets this variable itself"),
     # injection
     Bad("an engine of later", {"spec.injection.engine": "AdmissionPolicy"}, "Template"),

@@ -21,6 +21,7 @@ RESERVED_ENV = (
     "RISK_AUDIT_LOG_PATH",
     "RISK_AUDIT_POLICY",
     "RISK_AUDIT_REPORT_INTERVAL",
+    "RISK_AUDIT_RETENTION_DAYS",
     "RISK_AUDIT_ROTATION_COMPRESS",
     "RISK_AUDIT_ROTATION_MAX_AGE",
     "RISK_AUDIT_ROTATION_MAX_SIZE",
@@ -86,7 +87,7 @@ Env = Annotated[
     Rule(
         cel=f"self.all(name, !(name in [{_RESERVED_ENV_CEL}]))",
         message="the operator sets this variable itself: leave it out and use audit.logPath, audit.durability, "
-        "audit.rotation, injection.writer or validation.interval",
+        "audit.rotation, injection.writer, retention.days or validation.interval",
         holds=lambda env: not env.keys() & set(RESERVED_ENV),
     ),
 ]

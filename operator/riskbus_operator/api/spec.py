@@ -130,9 +130,7 @@ class PolicySpec(Model):
     audit: Annotated[Audit, Field(description="Where the audit log is and how it is written.")]
     injection: Annotated[Injection, Field(description="How settings get into the workloads.")] = Injection()
     volume: Annotated[Volume, Field(description="The claim that holds the audit log.")]
-    retention: Annotated[
-        Retention, Field(description="How long records are to be kept; no record is deleted, whatever is set.")
-    ] = Retention()
+    retention: Annotated[Retention, Field(description="How long records are kept.")] = Retention()
     monitoring: Annotated[Monitoring, Field(description="Alert rules.")] = Monitoring()
     backup: Annotated[Backup | None, Field(description=f"Scheduled backups; {NOT_YET}.")] = None
     validation: Annotated[Validation, Field(description="What the pods must report.")] = Validation()

@@ -107,7 +107,7 @@ class Volume(Model):
 
 
 class Retention(Model):
-    """How long the records are to be kept. The operator deletes no claim and no record, whatever is set here."""
+    """How long the records are kept. The operator deletes no claim; the library in the pods prunes what is older."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -125,7 +125,7 @@ class Retention(Model):
         ),
         Rule(
             cel="!self.legalHold",
-            message=f"legalHold is {NOT_YET}: leave it out; this version deletes no records, held or not",
+            message=f"legalHold is {NOT_YET}: leave it out, and give days: 36525 as long as the hold lasts",
             holds=lambda self: not self.legal_hold,
         ),
         Rule(
@@ -144,7 +144,12 @@ class Retention(Model):
     ] = ()
     days: Annotated[
         int | None,
-        Field(ge=1, le=36525, description="Days that every record is to be kept, at least."),
+        Field(
+            ge=1,
+            le=36525,
+            description="RISK_AUDIT_RETENTION_DAYS: days that every record is kept, at least; a segment goes only when "
+            "all of it is older. Unset: 1827, the library's own.",
+        ),
     ] = None
     lock: Annotated[
         bool, Field(description="Once true it stays, and days only grows. It goes when the policy is deleted.")

@@ -40,5 +40,6 @@ def _settings(policy: RiskAuditPolicy, container: str) -> dict[str, str]:
         "RISK_AUDIT_POLICY": policy.metadata.name,
         "RISK_AUDIT_REPORT_INTERVAL": policy.spec.validation.interval,
         "RISK_AUDIT_CONTAINER": container,
+        **({"RISK_AUDIT_RETENTION_DAYS": str(days)} if (days := policy.spec.retention.days) else {}),
         **dict(sorted(audit.env.items())),
     }
