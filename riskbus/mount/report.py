@@ -1,5 +1,6 @@
 """The result of a mount validation."""
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -26,6 +27,7 @@ class Reason(StrEnum):
     READ_ONLY = "ReadOnly"
     NOT_WRITABLE = "NotWritable"
     MISSING = "Missing"
+    UNRESPONSIVE = "Unresponsive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +55,9 @@ class MountReport:
     capacity_bytes: int = 0
     free_bytes: int = 0
     free_inodes: int = 0
+
+
+def unresponsive(path: str | os.PathLike[str]) -> MountReport:
+    """Return the report on a volume that does not answer, without asking it."""
+    message = f"the volume of {path} does not answer; look after the volume, or restart the pod on another node."
+    return MountReport(Verdict.INVALID, Reason.UNRESPONSIVE, message, os.fspath(path))

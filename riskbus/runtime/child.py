@@ -12,7 +12,6 @@ from typing import Any
 
 from riskbus.format.checkpoint import Checkpoint, Signer
 from riskbus.metrics import AuditMetrics
-from riskbus.runtime.courier import Courier
 from riskbus.runtime.output import Output
 from riskbus.runtime.staging import Staged
 from riskbus.runtime.writer import Writer
@@ -121,11 +120,11 @@ def main() -> None:
     connection: Connection[Any, Any] = Connection(socket)
     try:
         trader = os.pidfd_open(trader_pid)
-        settings, name, seed, path = connection.recv()
+        settings, name, seed, path, distrust = connection.recv()
     except (OSError, EOFError):
         return
     ring = attach_ring(ring_number, path)
-    metrics, output, courier = AuditMetrics(str(settings.path)), Output(), Courier("riskbus-courier")
+    metrics, output = AuditMetrics(str(settings.path)), Output()
     feed = RemoteFeed(ring, connection, bell, trader, metrics)
 
     def say(level: int, text: str) -> None:
@@ -134,7 +133,7 @@ def main() -> None:
     def on_checkpoint(checkpoint: Checkpoint) -> None:
         feed.tell("checkpoint", checkpoint)
 
-    writer = Writer(settings, Signer(name, seed), feed, metrics, output, courier, say, on_checkpoint)
+    writer = Writer(settings, Signer(name, seed), feed, metrics, output, say, on_checkpoint, distrust=distrust)
     try:
         writer.run(between=feed.news)
         feed.news(now=True)

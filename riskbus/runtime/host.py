@@ -70,11 +70,14 @@ class Host(Protocol):
     def wake(self) -> None:
         """End the writer's wait. Any thread; does not block."""
 
-    def start(self) -> None:
-        """Begin a writer."""
+    def start(self, *, distrust: bool = False) -> None:
+        """Begin a writer; `distrust` says that the first directory hangs and must not be touched."""
 
     def abandon(self) -> None:
-        """Give the writer up, though it hangs: it must have no effect any more."""
+        """Give the writer up, though it hangs: it has no effect any more, and counts as ended."""
+
+    def count(self, name: str) -> None:
+        """Count something in the name of the writer: a counter of `AuditMetrics`."""
 
     def release(self) -> None:
         """Close descriptors; in the child after a fork, and after the end."""
@@ -90,7 +93,7 @@ class ThreadHost:
         self.progress = Progress(equipment.staging.ring, self.wake)
         self.ended = Event()
         self._latest: Checkpoint | None = None
-        self._writer = self._make()
+        self._writer = self._make(distrust=False)
 
     @property
     def failing(self) -> bool:
@@ -107,27 +110,39 @@ class ThreadHost:
         """The newest checkpoint, None before the first."""
         return self._latest
 
-    def start(self) -> None:
+    def start(self, *, distrust: bool = False) -> None:
         """Begin a writer."""
         if self.ended.is_set():
+            self._writer = self._make(distrust=distrust)
             self.ended.clear()
-            self._writer = self._make()
         Thread(target=self._run, args=[self._writer], name="riskbus-writer", daemon=True).start()
 
     def abandon(self) -> None:
-        """Give the writer up, though it hangs: it must have no effect any more."""
+        """Give the writer up."""
         self._writer.abandon()
         self.ended.set()
+
+    def count(self, name: str) -> None:
+        """Count something in the name of the writer."""
+        metrics = self._equipment.metrics
+        setattr(metrics, name, getattr(metrics, name) + 1)
 
     def release(self) -> None:
         """Close descriptors."""
         self._writer.release()
 
-    def _make(self) -> Writer:
+    def _make(self, *, distrust: bool) -> Writer:
         have = self._equipment
         feed = LocalFeed(have.staging, self._bell, self.progress, lambda: have.settings)
         return Writer(
-            have.settings, have.signer, feed, have.metrics, have.output, have.courier, have.say, self._note_checkpoint
+            have.settings,
+            have.signer,
+            feed,
+            have.metrics,
+            have.output,
+            have.say,
+            self._note_checkpoint,
+            distrust=distrust,
         )
 
     def _note_checkpoint(self, checkpoint: Checkpoint) -> None:
@@ -138,10 +153,11 @@ class ThreadHost:
         try:
             writer.run()
         except Abandoned:
-            return
+            pass
         except Exception as error:  # noqa: BLE001 -- a mistake of ours: the overseer begins another writer
             message = "AUDIT LOG RISK: the audit writer failed; another one goes on"
             self._equipment.courier.offer(partial(logger.error, message, exc_info=error))
         finally:
             writer.release()
-        self.ended.set()
+            if writer is self._writer:
+                self.ended.set()

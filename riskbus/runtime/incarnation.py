@@ -169,7 +169,7 @@ class Incarnation:
                 self._emergency(seq, body)
 
     def _emergency(self, seq: int, body: bytes) -> None:
-        self.metrics.emergency_events += 1
+        self.host.count("emergency_events")
         for line in emergency_lines(self.name, seq, with_number(seq, body)):
             self._output.write(line)
 

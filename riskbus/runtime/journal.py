@@ -75,6 +75,7 @@ class Listener:
         emergency: the record with this number is not durable and the volume refuses it.
         failed: the volume began to refuse.
         resumed: the volume took everything again.
+        segment_begins: a new segment is about to be made; may raise to forbid it.
         segment_begun: a new segment is the active one.
     """
 
@@ -82,6 +83,7 @@ class Listener:
     emergency: Callable[[int, bytes], None]
     failed: Callable[[OSError], None]
     resumed: Callable[[Outage], None]
+    segment_begins: Callable[[], None]
     segment_begun: Callable[[Segment], None]
 
 
@@ -163,6 +165,13 @@ class Journal:
         if self.failing:
             self.announce()
 
+    def begin_on_second(self, error: OSError) -> None:
+        """Write to the second directory from the start, as the first has this error."""
+        self._cause, self._failed_at, self._failed_seq = error, monotonic(), self._ring.released
+        self._metrics.count_outage(error)
+        self._listener.failed(error)
+        self._places.give_way()
+
     def announce(self) -> None:
         """Send each entry that is not durable to the emergency stream, once."""
         for entry in self.backlog:
@@ -207,6 +216,7 @@ class Journal:
 
     def _begin_segment(self) -> None:
         directory = self._places.prepare(self.backlog_bytes + PROBE_MARGIN if self.failing else 0)
+        self._listener.segment_begins()
         first = self._backlog[0].entries[0].seq
         name = SegmentName(self.settings.path.stem, self._ring.incarnation, self._ring.segments, first)
         self._ring.segments += 1  # even if creating it fails: the name may be taken then

@@ -80,13 +80,14 @@ class ProcessHost:
         with suppress(OSError):  # it is awake, or has ended
             os.eventfd_write(self._bell, 1)
 
-    def start(self) -> None:
+    def start(self, *, distrust: bool = False) -> None:
         """Begin a writer."""
-        self.ended.clear()
         self._earlier.__dict__.update(vars(self._equipment.metrics))
+        have = self._equipment
         mine, its = socketpair()
-        self._connection = Connection(mine.detach())
+        self._connection = connection = Connection(mine.detach())
         numbers = [self._ring.descriptor, self._bell, its.fileno()]
+        self.ended.clear()
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM, *map(str, numbers), str(os.getpid())],
@@ -94,18 +95,25 @@ class ProcessHost:
                 stdin=subprocess.DEVNULL,
                 env=os.environ | {"PYTHONPATH": _python_path()},
             )
-            have = self._equipment
-            self._connection.send((have.settings, have.signer.name, have.signer.seed, self._ring.path))
+            connection.send((have.settings, have.signer.name, have.signer.seed, self._ring.path, distrust))
         except OSError as error:  # no more processes or memory: the overseer tries again
             have.say(logging.WARNING, f"AUDIT LOG RISK: no process for the audit writer ({error.strerror})")
         finally:
             its.close()
-        Thread(target=self._serve, args=[self._connection], name="riskbus-service", daemon=True).start()
+        Thread(target=self._serve, args=[connection, self._process], name="riskbus-service", daemon=True).start()
 
     def abandon(self) -> None:
         """Kill the writer; one that hangs in the kernel ends when the volume answers, without another step."""
         if self._process is not None:
             self._process.kill()
+        self._process = self._connection = None
+        self._take_back()
+        self.ended.set()
+
+    def count(self, name: str) -> None:
+        """Count something in the name of the writer."""
+        for metrics in (self._earlier, self._equipment.metrics):
+            setattr(metrics, name, getattr(metrics, name) + 1)
 
     def release(self) -> None:
         """Close descriptors."""
@@ -116,20 +124,26 @@ class ProcessHost:
         if self._process is not None:
             self._process.returncode = self._process.returncode or 0  # not ours to wait for, in the child after a fork
 
-    def _serve(self, connection: "Connection[Any, Any]") -> None:
+    def _serve(self, connection: "Connection[Any, Any]", process: "subprocess.Popen[bytes] | None") -> None:
         with suppress(EOFError, OSError):  # the end of the writer
             while True:
                 kind, *details = connection.recv()
+                if connection is not self._connection:
+                    break  # it was given up
                 if kind in self._answers:
                     connection.send(self._answers[kind](*details))
                 else:
                     self._hear[kind](*details)
-        if self._process is not None:
-            self._process.wait()
-        if self._lent is not None and self._lent >= self._ring.released and self._ring.get(self._lent) is None:
-            self._unused.append(self._lent)
-        self._lent = None
-        self.ended.set()
+        if process is not None:
+            process.wait()
+        if connection is self._connection:
+            self._take_back()
+            self.ended.set()
+
+    def _take_back(self) -> None:
+        lent, self._lent = self._lent, None
+        if lent is not None and lent >= self._ring.released and self._ring.get(lent) is None:
+            self._unused.append(lent)
 
     def _claim(self) -> int:
         self._lent = self._unused.pop() if self._unused else self._equipment.staging.claim()

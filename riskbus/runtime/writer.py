@@ -6,6 +6,7 @@ ends before its time, or hangs with the volume, the next one goes on: with the f
 new segment, on the tree whose edge stands in the ring.
 """
 
+import errno
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +19,7 @@ from riskbus.format.checkpoint import Checkpoint, Signer
 from riskbus.format.output import anchor_line, emergency_lines
 from riskbus.metrics import AuditMetrics
 from riskbus.mount import Verdict
+from riskbus.mount.report import unresponsive
 from riskbus.runtime import control
 from riskbus.runtime.control import Say
 from riskbus.runtime.courier import Courier
@@ -61,26 +63,31 @@ class Writer:
         feed: Feed,
         metrics: AuditMetrics,
         output: Output,
-        courier: Courier,
         say: Say,
         on_checkpoint: Callable[[Checkpoint], None],
+        *,
+        distrust: bool,
     ) -> None:
+        """Prepare; `distrust` says that the first directory hangs and must not be touched."""
         self._settings = settings
         self._incarnation = feed.ring.incarnation
         self._feed = feed
         self._ring = feed.ring
         self._metrics = metrics
         self._output = output
-        self._courier = courier
         self._say = say
         self._on_checkpoint = on_checkpoint
         self._public_key = signer.verifier_key
         self._sealer = Sealer(signer, self._ring)
-        listener = Listener(self._durable, self._emergency, self._failed, self._resumed, self._segment_begun)
+        listener = Listener(
+            self._durable, self._emergency, self._failed, self._resumed, self._fence, self._segment_begun
+        )
         self._journal = Journal(settings, self._ring, metrics, listener)
         self._inheritance = Inheritance(feed, settings.path, self.record)
         self._upkeep = Upkeep(settings, self._incarnation, metrics, say, self.record)
         self.surroundings = Surroundings(settings.path, metrics, self.record, say)
+        self._volume = Courier("riskbus-volume")  # for errands that hang with it
+        self._distrust = distrust
         self._next = self._ring.released
         self._abandoned = False
         self._farewell = [self._say_close, self._seal]  # what still has to become durable before the end, in order
@@ -112,6 +119,7 @@ class Writer:
                 between()
         finally:
             self._upkeep.stop()
+            self._volume.finish(0)
 
     def finish_alone(self) -> None:
         """Bring to disk what was put down, after the end of the process that publishes; then release everything."""
@@ -137,9 +145,13 @@ class Writer:
     # -- the beginning
 
     def _open(self) -> None:
-        with suppress(OSError):  # the validation says what is wrong
-            self._settings.path.parent.mkdir(parents=True, exist_ok=True)
-        mount = self.surroundings.look()
+        if self._distrust:
+            mount = unresponsive(self._settings.path)
+            self._journal.begin_on_second(TimeoutError(errno.ETIMEDOUT, "it does not answer"))
+        else:
+            with suppress(OSError):  # the validation says what is wrong
+                self._settings.path.parent.mkdir(parents=True, exist_ok=True)
+            mount = self.surroundings.look()
         if self._next == 0 and self._ring.get(0) is None:
             payload = control.open_payload(
                 self._settings, self._incarnation, self._public_key, self._previous(), mount, self.surroundings.clock
@@ -151,12 +163,15 @@ class Writer:
         self._revalidate_at = monotonic() + _REVALIDATION
 
     def _find_inheritance(self) -> None:
+        if self._journal.on_second:
+            return
         with suppress(OSError):  # the volume is not there: the next chores look again
             self._inheritance.find(self._settings.staging_dir)
 
     def _previous(self) -> Previous | None:
         with suppress(OSError, FormatError):
-            return find_previous(self._settings.path.parent, self._settings.path.stem, self._incarnation)
+            if not self._distrust:
+                return find_previous(self._settings.path.parent, self._settings.path.stem, self._incarnation)
         return None
 
     # -- one turn
@@ -167,6 +182,7 @@ class Writer:
         return _TICK if monotonic() - self._busy_at < 1 else _REST
 
     def _turn(self) -> None:
+        self._fence()
         self._ring.alive_ns = monotonic_ns()
         self._inheritance.take_over()
         batch = take(self._feed, self._next)
@@ -209,10 +225,10 @@ class Writer:
             self._inspect()
             self._declare_gaps()
         if not self._ring.stop_ns:
-            self._courier.offer(partial(self._upkeep.turn, on_second=self._journal.on_second))
+            self._volume.offer(partial(self._upkeep.turn, on_second=self._journal.on_second))
         if now >= self._revalidate_at and not self._ring.stop_ns:
             self._revalidate_at = now + _REVALIDATION
-            self._courier.offer(self.surroundings.look_again)
+            self._volume.offer(self.surroundings.look_again)
 
     def _adopt(self, settings: AuditSettings) -> None:
         self._settings = settings
