@@ -87,6 +87,10 @@ test-cluster: $(if $(KUBECONFIG),,deps) venv ## A real Kubernetes (K8S=1.36 or 1
 test-pythons: deps venv ## The same on Python 3.13, 3.14 and a free-threaded one, each in a root of its own (root; minutes)
 	@tests/pythons/run
 
+.PHONY: soak
+soak: venv ## Ten minutes with handlers that misbehave in every way (SECONDS=600)
+	@$(BIN)/python -W ignore -m tests.event_bus.soak --seconds $(or $(SECONDS),600)
+
 .PHONY: lint
 lint: venv ## Format, style, types and layers
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }

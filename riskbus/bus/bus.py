@@ -113,8 +113,8 @@ class RiskEventBus(Publishing):
     def _begin(self) -> None:
         self._closing = Closing(self._end, self._look)
         self._evidence = EvidenceCheck()
-        outcomes = Outcomes(self._log, self.settings.record_outcomes)
-        self._machinery = machinery = Machinery(self.settings, outcomes, self.publish, self._subscriptions)
+        self._outcomes = Outcomes(self._log, self.settings.record_outcomes)
+        self._machinery = machinery = Machinery(self.settings, self._outcomes, self.publish, self._subscriptions)
         self._dispatcher, self._delivery = machinery.dispatcher, machinery.delivery
         self._histograms, self._tallies = machinery.histograms, machinery.delivery.tallies
         self._durability = machinery.durability
@@ -264,7 +264,10 @@ class RiskEventBus(Publishing):
         self._configuration.stop()
         undelivered = drain(self._mailboxes(), deadline - timeout * _SHARE_OF_LOG, self._delivery.drop)
         self._machinery.stop()
-        not_durable = self._log.close(max(0.0, deadline - time.monotonic())) if self._owns_log else ()
+        not_durable: tuple[bytes, ...] = ()
+        if self._owns_log:
+            self._outcomes.stop()
+            not_durable = self._log.close(max(0.0, deadline - time.monotonic()))
         self._collector.retire(self)
         living.discard(self)
         return Unfinished(undelivered, not_durable)

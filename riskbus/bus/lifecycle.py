@@ -6,6 +6,8 @@ from contextlib import suppress
 from typing import Protocol
 from weakref import WeakSet
 
+from riskbus.bus import metrics
+
 _EXIT_TIMEOUT = 5.0
 """Seconds that the end of the process gives a bus nobody closed."""
 
@@ -30,6 +32,7 @@ def _close_all() -> None:
 
 
 def _after_fork_in_child() -> None:
+    metrics.begin_again_in_child()
     for bus in list(living):
         with suppress(Exception):  # the child must start, whatever became of one of its buses
             bus.begin_again_in_child()

@@ -1,6 +1,5 @@
 """Metrics of the buses of a process: read from their counts when Prometheus asks, so that publishing pays nothing."""
 
-import os
 from collections.abc import Callable, Iterator
 from operator import attrgetter
 from threading import Lock
@@ -146,11 +145,9 @@ def collector_for(registry: CollectorRegistry) -> BusCollector:
         return _by_registry[registry]
 
 
-def _after_fork_in_child() -> None:
+def begin_again_in_child() -> None:
+    """Make locks anew and forget the parent's counts, before any bus does so."""
     global _lock  # noqa: PLW0603 -- another thread of the parent may have held it
     _lock = Lock()
     for collector in _by_registry.values():
         collector.begin_again()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -44,11 +44,16 @@ class Outcomes:
 
     def __init__(self, log: AuditLog, priorities: frozenset[EventPriority]) -> None:
         self._log = log
+        self._stopped = False
         self.priorities = priorities
+
+    def stop(self) -> None:
+        """Record nothing more: the log ends now, and what it cannot take would count as lost evidence."""
+        self._stopped = True
 
     def concern(self, event: RiskEvent) -> bool:
         """Whether deliveries of this event are recorded."""
-        return event.priority in self.priorities and event.event_type not in OWN_TYPES
+        return not self._stopped and event.priority in self.priorities and event.event_type not in OWN_TYPES
 
     def handled(  # noqa: PLR0913, PLR0917 -- the fields of a record
         self,

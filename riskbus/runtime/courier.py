@@ -38,11 +38,13 @@ class Courier:
         self._hand_over(errand)
         return True
 
-    def finish(self, timeout: float) -> None:
-        """Do what is queued, end the thread, and wait for that for at most so many seconds."""
-        if self._thread is not None:
-            self._hand_over(None)
-            self._thread.join(timeout)
+    def finish(self, timeout: float) -> bool:
+        """Do what is queued, end the thread, and wait for that for at most so many seconds; False if it goes on."""
+        if self._thread is None:
+            return True
+        self._hand_over(None)
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def _hand_over(self, errand: Callable[[], object] | None) -> None:
         self._errands.append(errand)

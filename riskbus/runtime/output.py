@@ -38,14 +38,16 @@ class Output:
             self.dropped += 1
 
     def finish(self, timeout: float) -> None:
-        """Write what is queued, for at most so many seconds."""
-        self._courier.finish(timeout)
+        """Write what is queued, for at most so many seconds. What comes later opens standard output again."""
+        if self._courier.finish(timeout):
+            self.release()
 
     def release(self) -> None:
-        """Close the descriptor; for the child after a fork."""
+        """Close the descriptor; at the end, and for the child after a fork."""
         if self._descriptor >= 0:
             with suppress(OSError):
                 os.close(self._descriptor)
+            self._descriptor = -1
 
     def _deliver(self, line: bytes, patience_ms: int | None = None) -> None:
         try:

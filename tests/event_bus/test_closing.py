@@ -1,5 +1,6 @@
 """Closing is bounded and honest, from wherever it is called."""
 
+import gc
 import signal
 import subprocess
 import sys
@@ -240,11 +241,13 @@ def test_a_child_that_never_publishes_starts_no_thread(path: Path) -> None:
     subprocess.run([sys.executable, "-c", program, str(path)], timeout=60, check=True)
 
 
-def test_closing_leaves_no_thread_behind(open_bus: Open, make: Make, until: Until) -> None:
+def test_closing_leaves_no_thread_and_no_descriptor_behind(open_bus: Open, make: Make, until: Until) -> None:
     """A test suite or a server that opens a bus for each session must not collect threads."""
-    before = threading.active_count()
+    before, descriptors = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
     bus = open_bus()
     bus.subscribe(None, Inbox())
+    bus.subscribe(None, lambda _: bus.close(10))
     bus.publish(make(EventPriority.CRITICAL))
-    bus.close(10)
     assert until(lambda: threading.active_count() <= before)
+    gc.collect()  # the staging memory ends with the log's last reference
+    assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors + 1  # the bus is still held here

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from riskbus import EventPriority, RiskEvent, RiskEventBus, SettingsError
 from riskbus.testing import Inbox, read_records
 
 Open = Callable[..., RiskEventBus]
 Make = Callable[..., RiskEvent]
+Until = Callable[[Callable[[], object]], bool]
 CRITICAL, HIGH, NORMAL, LOW = EventPriority
 
 
@@ -80,6 +82,18 @@ def test_the_record_of_the_event_comes_before_those_of_its_handlers(bus: RiskEve
     assert not bus.close(10)
     kinds = [record["event_type"] for record in read_records(path)]
     assert kinds.index("LIMIT_BREACH") < kinds.index("HANDLER_OUTCOME")
+
+
+def test_a_handler_that_closes_the_bus_is_not_counted_as_lost_evidence(
+    bus: RiskEventBus, make: Make, path: Path, until: Until, registry: CollectorRegistry
+) -> None:
+    """What it did cannot be in a log that it ended; `audit_lost_total` is there to wake people up."""
+    closed: list[object] = []
+    bus.subscribe(None, lambda _: closed.append(bus.close(20)))
+    bus.publish(make(CRITICAL))
+    assert until(lambda: closed and bus.statistics().delivered[CRITICAL])
+    assert outcomes(path) == []
+    assert registry.get_sample_value("audit_lost_total", {"path": str(path)}) == 0
 
 
 def test_an_interrupt_in_an_inline_handler_is_counted_as_a_failure(bus: RiskEventBus, make: Make) -> None:
