@@ -81,6 +81,7 @@ class AuditMetrics:
         self.failing = 0
         self.on_second = 0
         self.mount: MountReport | None = None
+        self.second_mount: MountReport | None = None
         self.sync_counts = [0] * (len(SYNC_BUCKETS) + 1)
         self.sync_seconds = 0.0
 
@@ -149,7 +150,11 @@ class AuditCollector(Collector):
         for name, (metric, text) in _VOLUME.items():
             yield _family(GaugeMetricFamily, metric, text, answered, attrgetter(f"mount.{name}"))
         text = "1 if the audit volume is durable (Valid or Degraded), 0 if records on it can be lost."
-        yield _family(GaugeMetricFamily, "audit_mount_valid", text, answered, _mount_valid)
+        yield _family(GaugeMetricFamily, "audit_mount_valid", text, answered, lambda log: _is_durable(log.mount))
+        text = "The same of the volume of the second directory, where there is one."
+        second = [log for log in merged if log.second_mount]
+        name = "audit_second_mount_valid"
+        yield _family(GaugeMetricFamily, name, text, second, lambda log: _is_durable(log.second_mount))
 
     def _merge(self) -> list[AuditMetrics]:
         with self._lock:
@@ -158,7 +163,7 @@ class AuditCollector(Collector):
         for log in logs:
             if log.path not in merged:
                 merged[log.path] = copy = AuditMetrics(log.path)
-                for name in (*_GAUGES, "mount"):
+                for name in (*_GAUGES, "mount", "second_mount"):
                     setattr(copy, name, getattr(log, name))
             merged[log.path].absorb(log)
         return list(merged.values())
@@ -191,8 +196,8 @@ def _family(
     return metric
 
 
-def _mount_valid(log: AuditMetrics) -> float:
-    return float(log.mount is not None and log.mount.verdict is not Verdict.INVALID)
+def _is_durable(mount: MountReport | None) -> float:
+    return float(mount is not None and mount.verdict is not Verdict.INVALID)
 
 
 def _events(logs: list[AuditMetrics]) -> CounterMetricFamily:

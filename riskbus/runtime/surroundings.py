@@ -1,13 +1,14 @@
 """What a log lives on: mount and clock, looked at again and again, on a thread that may hang with the volume."""
 
 import logging
-from pathlib import Path
 
 from riskbus.clock import ClockStatus, read_clock_status
 from riskbus.metrics import AuditMetrics
 from riskbus.mount import MountReport, Verdict, validate_mount
 from riskbus.runtime import control
 from riskbus.runtime.control import Record, Say
+from riskbus.runtime.second_volume import SecondVolume
+from riskbus.settings import AuditSettings
 
 
 class Surroundings:
@@ -18,8 +19,9 @@ class Surroundings:
         clock: how well the clock is kept.
     """
 
-    def __init__(self, path: Path, metrics: AuditMetrics, record: Record, say: Say) -> None:
-        self._path = path
+    def __init__(self, settings: AuditSettings, metrics: AuditMetrics, record: Record, say: Say) -> None:
+        self._path = settings.path
+        self._second = SecondVolume(settings, metrics, say)
         self._metrics = metrics
         self._record = record
         self._say = say
@@ -28,12 +30,14 @@ class Surroundings:
 
     def look(self) -> MountReport:
         """Validate the mount for the first time."""
+        self._second.look()
         self.mount = self._metrics.mount = validate_mount(self._path)
         self._warn_of(self.mount)
         return self.mount
 
     def look_again(self) -> None:
         """Validate the mount, ask the kernel about the clock, and record what changed."""
+        self._second.look()
         before, self.mount = self.mount, validate_mount(self._path)
         self._metrics.mount = self.mount
         if before is None or (before.verdict, before.reason) != (self.mount.verdict, self.mount.reason):

@@ -85,7 +85,7 @@ class Writer:
         self._journal = Journal(settings, self._ring, metrics, listener)
         self._inheritance = Inheritance(feed, settings.path, self.record)
         self._upkeep = Upkeep(settings, self._incarnation, metrics, say, self.record)
-        self.surroundings = Surroundings(settings.path, metrics, self.record, say)
+        self.surroundings = Surroundings(settings, metrics, self.record, say)
         self._volume = Courier("riskbus-volume")  # for errands that hang with it
         self._distrust = distrust
         self._next = self._ring.released

@@ -1,5 +1,6 @@
 """While the first directory refuses, records become durable in the second one."""
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,7 @@ def test_a_file_in_the_place_of_both_directories_loses_nothing(
     assert directories.numbers(directories.second) == list(range(50))
 
 
-def test_no_second_directory_is_touched_while_the_first_is_well(
+def test_nothing_goes_to_the_second_directory_while_the_first_is_well(
     open_log: Open, make_event: Event, directories: "Directories"
 ) -> None:
     """It is for a day that may never come."""
@@ -85,4 +86,16 @@ def test_no_second_directory_is_touched_while_the_first_is_well(
     assert log.append(make_event(0)).wait_durable(10)
     log.close()
     assert directories.numbers(directories.first) == [0]
-    assert not directories.second.exists()
+    assert not directories.second.is_dir() or list(directories.second.iterdir()) == []
+
+
+def test_a_second_directory_on_the_same_volume_is_warned_of(
+    open_log: Open, directories: "Directories", registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is found out while it is not needed."""
+    with caplog.at_level(logging.WARNING, "riskbus.audit"):
+        log = open_log()
+        while not any("is on the log's own volume" in record.getMessage() for record in caplog.records):
+            log.flush(0.01)
+    value = registry.get_sample_value("audit_second_mount_valid", {"path": str(directories.path)})
+    assert value == 0  # the test's directories are in /tmp
