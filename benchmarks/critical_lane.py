@@ -30,7 +30,10 @@ _GOALS_US = _INLINE_GOALS_US | {("worker", "p50"): 500, ("worker", "worst"): 200
 _DRAIN_GOAL = 1.05  # times what the handlers take
 _QUEUE, _FIFO = "PriorityQueue + 10 workers", "ThreadPoolExecutor"
 _KEYS = ("p50", "p99", "worst")
+_NEARLY_GONE = 0.9  # of the backlog
+_CIRCUMSTANCES = {"algorithm": "jules-7", "desk": "intraday", "rule_triggered": "feed_staleness_limit"}
 _STAGING_SIZE = "64Mi"  # 50,000 events at once are more than the default ring holds
+_PATIENCE = "60"  # seconds; this backlog is meant to wait
 
 
 class Backlog:
@@ -47,14 +50,27 @@ class Backlog:
         self.handled = 0
         self.done = Event()
         self.over = False
+        self._complete = Event()
+
+    def complete(self) -> None:
+        """Let the handlers begin: all of it waits now."""
+        self._complete.set()
 
     def handle(self, _: RiskEvent) -> None:
         """Keep a thread busy."""
+        self._complete.wait()
         if not self.over:
             _spin(_HANDLER_NS)
         self.handled += 1
         if self.handled == self.events:
             self.done.set()
+
+    def kinds_behind(self, seconds: float) -> Iterator[EventType]:
+        """Return what to publish behind the backlog, in turn, for so long, or until it is nearly gone."""
+        end = perf_counter_ns() + seconds * 1e9
+        while perf_counter_ns() < end and self.handled < self.events * _NEARLY_GONE:
+            yield EventType.KILL_SWITCH
+            yield EventType.LIMIT_BREACH
 
     def end(self) -> None:
         """Let the rest be quick.
@@ -78,7 +94,8 @@ def ours(path: str, publisher: str, interval_ms: float, low: int, seconds: float
         bus.subscribe(EventType.LIMIT_BREACH, partial(_note, starts["worker"]))
         for _ in range(low):
             bus.publish(_low_event())
-        for kind in _for_so_long(seconds):
+        backlog.complete()
+        for kind in backlog.kinds_behind(seconds):
             bus.publish(_critical_event(kind))
             _PAUSES[publisher]()
         backlog.end()
@@ -100,7 +117,8 @@ def peer(name: str, publisher: str, low: int, seconds: float) -> Sample:
     with CONTENDERS[name].open("", handle) as publish:
         for _ in range(low):
             publish(_low_event())
-        for kind in _for_so_long(seconds):
+        backlog.complete()
+        for kind in backlog.kinds_behind(seconds):
             publish(_critical_event(kind))
             _PAUSES[publisher]()
         if name != _FIFO:  # there, the CRITICAL events have to wait for the backlog
@@ -115,17 +133,11 @@ def drain(path: str, low: int) -> Sample:
         bus.subscribe(EventType.THROTTLE, backlog.handle, capacity=low)
         for _ in range(low):
             bus.publish(_low_event())
-        started, left = perf_counter_ns(), low - backlog.handled
+        started = perf_counter_ns()
+        backlog.complete()
         backlog.done.wait()
-        drained = (perf_counter_ns() - started) / (left * _HANDLER_NS)
+        drained = (perf_counter_ns() - started) / (low * _HANDLER_NS)
     return {"drain": drained, "recorded": low}
-
-
-def _for_so_long(seconds: float) -> Iterator[EventType]:
-    end = perf_counter_ns() + seconds * 1e9
-    while perf_counter_ns() < end:
-        yield EventType.KILL_SWITCH
-        yield EventType.LIMIT_BREACH
 
 
 def _low_event() -> RiskEvent:
@@ -133,7 +145,8 @@ def _low_event() -> RiskEvent:
 
 
 def _critical_event(event_type: EventType) -> RiskEvent:
-    return RiskEvent(event_type, EventPriority.CRITICAL, SOURCE, {"published_ns": perf_counter_ns()})
+    data = {"published_ns": perf_counter_ns()}
+    return RiskEvent(event_type, EventPriority.CRITICAL, SOURCE, data, _CIRCUMSTANCES)
 
 
 def _note(delays: "array[int]", event: RiskEvent) -> None:
@@ -155,7 +168,12 @@ _PAUSES: dict[str, Callable[[], object]] = {
 def measure(options: Options) -> Report:
     """Run the bus at several switch intervals, and the peers."""
     low, seconds = (4_000, 0.05) if options.quick else (50_000, 1.0)
-    run = partial(recorded, options.directory, RISK_AUDIT_STAGING_SIZE=_STAGING_SIZE)
+    run = partial(
+        recorded,
+        options.directory,
+        RISK_AUDIT_STAGING_SIZE=_STAGING_SIZE,
+        RISKBUS_SLOW_SUBSCRIBER_SECONDS=_PATIENCE,
+    )
     contenders: dict[str, Callable[[], Sample]] = {}
     for writer in WRITERS:
         for publisher in _PAUSES:

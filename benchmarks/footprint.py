@@ -21,7 +21,9 @@ def stages(path: str, events: int) -> dict[str, float]:
         bus.subscribe(riskbus.EventType.LIMIT_BREACH, lambda _: None)
         for number in range(events):
             payload = {"limit": 10, "position": number}
-            event = riskbus.RiskEvent(riskbus.EventType.LIMIT_BREACH, riskbus.EventPriority.NORMAL, "bench", payload)
+            event = riskbus.RiskEvent(
+                riskbus.EventType.LIMIT_BREACH, riskbus.EventPriority.NORMAL, "FeedStalenessCalculator", payload
+            )
             receipt = bus.publish(event)
             if number % _EVENTS_AT_ONCE == 0:
                 receipt.wait_durable(30)

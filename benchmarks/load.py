@@ -48,8 +48,11 @@ def ready_fields() -> list[dict[str, Any]]:
 
 
 def events_in(path: Path) -> int:
-    """Return how many events a log of one incarnation holds; a segment may repeat what an abandoned one held last."""
-    return len({record["seq"] for record in read_events(path)})
+    """Return how many of a benchmark's events a log of one incarnation holds.
+
+    A segment may repeat what an abandoned one held last, and the bus adds events of its own.
+    """
+    return len({record["seq"] for record in read_events(path) if record["source"] == SOURCE})
 
 
 def lines_in(path: Path) -> int:
