@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from time import time_ns
@@ -131,9 +132,10 @@ def _wait_for_suspect(log: AuditLog, event: Event, directory: Path) -> dict[str,
     while True:
         log.append(event(after=True)).wait_durable(10)
         for segment in directory.glob("*.jsonl") if directory.is_dir() else ():
-            for line in segment.read_bytes().splitlines():
-                if b"AUDIT_SUSPECT" in line:
-                    return dict(json.loads(line)["data"])
+            with suppress(FileNotFoundError):  # the link, between the deletion and the next segment
+                for line in segment.read_bytes().splitlines():
+                    if b"AUDIT_SUSPECT" in line:
+                        return dict(json.loads(line)["data"])
 
 
 def _delete(segment: Path) -> None:
