@@ -136,11 +136,15 @@ class _Writing:
 
     def write(self) -> None:
         """Write every file under a hidden name, then give each its own."""
-        appended = [self._append(incarnation) for incarnation in self._plan.appended]
-        self._done.checkpoint, self._done.public_key = self._adopt(appended), self._signer.verifier_key
-        for hidden, path in reversed(self._hidden):  # the incarnation that says what comes goes first
-            posix.reveal(hidden, path)
-            self._done.segments.append(path)
+        try:
+            appended = [self._append(incarnation) for incarnation in self._plan.appended]
+            self._done.checkpoint, self._done.public_key = self._adopt(appended), self._signer.verifier_key
+            for hidden, path in reversed(self._hidden):  # the incarnation that says what comes goes first
+                posix.reveal(hidden, path)
+                self._done.segments.append(path)
+        finally:
+            for hidden, _ in self._hidden:
+                hidden.unlink(missing_ok=True)
 
     def _append(self, incarnation: str) -> dict[str, Any]:
         """Write the end of an incarnation; return what AUDIT_INGESTED says about it."""

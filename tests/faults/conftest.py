@@ -66,6 +66,24 @@ def make_volume(tmp_path: Path) -> Iterator[Make]:
 
 
 @pytest.fixture
+def failing_device(make_volume: Make, tmp_path: Path) -> Iterator[Volume]:
+    """A volume whose image is a file with holes on a small memory file system: full, it cannot take new blocks.
+
+    Its loop device tells the truth only where a write begins in a hole: of one that begins on a block that is there and
+    goes on into a hole, Linux 6.18 says that all went well. So what is to fail must begin in a new file.
+    """
+    backing = tmp_path / "backing"
+    backing.mkdir()
+    sh("mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", backing)
+    try:
+        volume = make_volume(32, backing)
+        volume.hollow_out()
+        yield volume
+    finally:
+        sh("umount", "-l", backing)
+
+
+@pytest.fixture
 def open_log() -> Iterator[Callable[..., AuditLog]]:
     """Open a log in this directory; it is closed at the end."""
     opened: list[AuditLog] = []

@@ -1,41 +1,20 @@
 """A device that fails in the middle: fsync says so once, and then lies."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import pytest
 
 from riskbus.events import RiskEvent
 from riskbus.runtime import AuditLog
 from riskbus.store.verification import verify_tree
 from tests.faults import reading
-from tests.faults.volumes import sh
 
 if TYPE_CHECKING:
     from tests.faults.volumes import Volume
 
 _LINE = b"x" * 8000 + b"\n"
 _ATTEMPTS = 1000
-
-
-@pytest.fixture
-def failing_device(make_volume: "Callable[..., Volume]", tmp_path: Path) -> "Iterator[Volume]":
-    """A volume whose image is a file with holes on a small memory file system: full, it cannot take new blocks.
-
-    Its loop device tells the truth only where a write begins in a hole: of one that begins on a block that is there and
-    goes on into a hole, Linux 6.18 says that all went well. So what is to fail must begin in a new file.
-    """
-    backing = tmp_path / "backing"
-    backing.mkdir()
-    sh("mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", backing)
-    try:
-        volume = make_volume(32, backing)
-        volume.hollow_out()
-        yield volume
-    finally:
-        sh("umount", "-l", backing)
 
 
 def write_and_retry(path: Path, lines: int) -> int:

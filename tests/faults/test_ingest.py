@@ -15,11 +15,15 @@ from riskbus.cli import main
 from riskbus.events import RiskEvent
 from riskbus.format.emergency import Collector
 from riskbus.format.findings import Severity
+from riskbus.format.output import emergency_lines
+from riskbus.format.record import decode, from_line
 from riskbus.format.selection import Selection
 from riskbus.runtime import AuditLog
 from riskbus.store.following import Follower
 from riskbus.store.history import History
+from riskbus.store.stream import list_segments
 from riskbus.store.verification import verify_tree
+from tests.faults.volumes import Volume
 
 MakeVolume = Callable[..., Any]
 Open = Callable[..., AuditLog]
@@ -125,6 +129,9 @@ def test_what_a_full_volume_refused_is_put_back_from_standard_output(
     ballast = volume.fill()
     workload.publish()
     workload.kill()
+    segments = list_segments(directory)
+    assert main(["ingest", str(directory), str(workload.output)]) == 74
+    assert list_segments(directory) == segments
     ballast.unlink()
     assert len(_numbers(directory)) < 140
     code, done = _ingest(directory, workload.output, capfd=capfd)
@@ -138,30 +145,32 @@ def test_what_a_full_volume_refused_is_put_back_from_standard_output(
     assert _snapshot(directory) == before
 
 
-def test_what_a_failing_device_lost_is_put_back_although_the_page_cache_still_shows_it(
-    make_volume: MakeVolume, start: Callable[[Path], Workload], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_what_the_page_cache_shows_after_a_failed_sync_does_not_count(
+    failing_device: Volume, open_log: Open, make_event: Event, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """After a failed sync, reading proves nothing: what is there is read from the device."""
-    backing = tmp_path / "backing"
-    backing.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", backing], check=True)
-    try:
-        volume = make_volume(32, backing)
-        volume.hollow_out(20)
-        directory = volume.path / "audit"
-        workload = start(directory)
-        ballast = volume.fill_backing()
-        workload.publish()
-        workload.kill()
-        ballast.unlink()
-        if main(["ingest", str(directory), str(workload.output)]) == 74:  # the kernel gave the volume up: mount it anew
-            volume.remount()
-        assert _ingest(directory, workload.output, capfd=capfd)[0] == 0
-        volume.remount()
-        assert sorted(_numbers(directory)) == list(range(140))
-        assert verify_tree(directory, [], lambda _: None).worst in {None, Severity.DAMAGE}
-    finally:
-        subprocess.run(["umount", "-l", backing], check=True)
+    """The device never got it, and reading proves nothing: what is there is read from the device."""
+    with open_log(tmp_path / "log") as log:
+        for number in range(50):
+            log.append(make_event(number, padding=4000))
+    (name,) = list_segments(tmp_path / "log")
+    content = (tmp_path / "log" / str(name)).read_bytes()
+    records = [from_line(line)[0] for line in content.splitlines() if b'"AUDIT_' not in line]
+    lines = [line for record in records for line in emergency_lines(name.incarnation, decode(record)["seq"], record)]
+    (tmp_path / "output").write_bytes(b"".join(lines))
+    directory = failing_device.path / "audit"
+    directory.mkdir()
+    ballast = failing_device.fill_backing()
+    with (directory / str(name)).open("wb") as segment:
+        segment.write(content)
+        segment.flush()
+        with pytest.raises(OSError, match="No space left|Input/output error"):
+            os.fsync(segment.fileno())
+    ballast.unlink()
+    if main(["ingest", str(directory), str(tmp_path / "output")]) == 74:  # the kernel gave the volume up: mount it anew
+        failing_device.remount()
+    assert _ingest(directory, tmp_path / "output", capfd=capfd)[0] == 0
+    failing_device.remount()
+    assert sorted(_numbers(directory)) == list(range(50))
 
 
 def test_what_the_next_process_took_over_from_memory_is_not_put_in_twice(
