@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from time import time_ns
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ import pytest
 from riskbus.events import RiskEvent
 from riskbus.format.findings import Severity
 from riskbus.format.output import emergency_lines
-from riskbus.format.record import encode_event, leaf_hash, to_line, with_number
+from riskbus.format.record import encode_control, encode_event, leaf_hash, to_line, with_number
 from riskbus.runtime import AuditLog
 from riskbus.store.stream import list_segments
 from riskbus.store.verification import verify_tree
@@ -89,6 +90,17 @@ def test_events_that_the_log_never_took_are_put_in(ingest: Ingest, killed: Log) 
     assert ingest(killed.directory, lines)[0] == 0
     assert killed.numbers() == [0, 1, 2, 3, 20, 21]
     assert worst(killed) is None
+
+
+def test_a_gap_stays_declared_when_what_filled_it_is_put_in(ingest: Ingest, killed: Log) -> None:
+    """What fills it came from outside; the gap is what the writer knew."""
+    seq, now = min(killed.lost), time_ns()
+    body = encode_control("AUDIT_GAP", {"reason": "the log could not take these events", "events": 1}, "a", now)
+    gap, refused = with_number(seq, body), with_number(-1, encode_event(make_event(20)))
+    lines = [*emergency_lines(killed.incarnation, seq, gap), *emergency_lines(killed.incarnation, -1, refused)]
+    assert ingest(killed.directory, lines)[0] == 0
+    assert killed.numbers() == [0, 1, 2, 3, 20]
+    assert worst(killed) is Severity.DECLARED_GAP
 
 
 @pytest.mark.parametrize("compressed", [False, True])
