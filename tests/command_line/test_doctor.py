@@ -152,6 +152,13 @@ def test_a_file_in_place_of_the_directory_is_found(riskbus: Riskbus, tmp_path: P
     assert lines(ended)["mount"].startswith("FAIL Invalid/Missing")
 
 
+@pytest.mark.parametrize(("days", "result"), [(1827, "OK"), (365, "WARN")])
+def test_how_long_records_are_kept_is_said(riskbus: Riskbus, days: int, result: str) -> None:
+    """What was removed too early cannot be brought back."""
+    answer = lines(riskbus("doctor", environment={"RISK_AUDIT_RETENTION_DAYS": str(days)}))["retention"]
+    assert answer.startswith(f"{result} no segment is removed before {days:,} days")
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -239,6 +246,6 @@ def test_json(riskbus: Riskbus) -> None:
     names = [check["name"] for check in document["checks"]]
     assert names == [
         *("environment", "mount", "permission", "space", "inodes"),
-        *("staging", "rings", "clock", "stdout", "report"),
+        *("retention", "staging", "rings", "clock", "stdout", "report"),
     ]
     assert {check["result"] for check in document["checks"]} <= {"OK", "WARN", "FAIL"}

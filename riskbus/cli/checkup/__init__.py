@@ -11,6 +11,7 @@ from riskbus.bus_settings import BusSettings
 from riskbus.cli.checkup.check import Check, Result
 from riskbus.cli.checkup.environment import Setting, check_config_file, check_variables, list_settings
 from riskbus.cli.checkup.memory import check_memory
+from riskbus.cli.checkup.retention import check_retention
 from riskbus.cli.checkup.surroundings import check_clock, check_output, check_reporting
 from riskbus.cli.checkup.volume import check_volume
 from riskbus.errors import SettingsError
@@ -45,6 +46,7 @@ def examine(path: str | None) -> Checkup:
     if settings is None:
         return checkup
     checkup.checks += check_volume(settings)
+    checkup.checks.append(check_retention(settings))
     checkup.checks += check_memory(settings)
     checkup.checks += [check_clock(), check_output(), check_reporting(settings)]
     return checkup
