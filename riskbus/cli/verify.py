@@ -82,9 +82,9 @@ def run(options: Namespace) -> int:
     anchors: list[Anchor] = []
     for file in options.anchor:
         anchors += parse_anchors(_read(file), str(file))
-    size = total_size(directories)
-    jobs = options.jobs if size >= _PARALLEL_FROM else 1
     try:
+        size = total_size(directories)
+        jobs = options.jobs if size >= _PARALLEL_FROM else 1
         with ProgressBar("verifying", size) as bar:
             report = verify_tree(directories[0], anchors, bar.advance, others=directories[1:], jobs=jobs)
     except OSError as error:

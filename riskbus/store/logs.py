@@ -120,7 +120,7 @@ def _directories(roots: Iterable[Path]) -> Iterator[Path]:
     seen = set()
     for root in roots:
         found = []
-        for directory, children, _ in os.walk(root):  # listing a directory's segments says if it cannot be read
+        for directory, children, _ in os.walk(root, onerror=_refuse):
             children[:] = [child for child in children if child != "lost+found"]  # fsck's, and only root may look
             found.append(directory)
         for directory in sorted(found):
@@ -128,3 +128,8 @@ def _directories(roots: Iterable[Path]) -> Iterator[Path]:
             if real not in seen:
                 seen.add(real)
                 yield Path(directory)
+
+
+def _refuse(error: OSError) -> None:
+    """End a walk at what may not be read: what was not looked at must not look fine."""
+    raise error
