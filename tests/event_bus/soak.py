@@ -72,13 +72,13 @@ class Witness:
 class Round:
     """One bus, from its beginning to its end."""
 
-    def __init__(self, directory: Path, dice: random.Random) -> None:
+    def __init__(self, directory: Path, dice: random.Random, slow_seconds: float) -> None:
         self.path = directory / "risk_audit.jsonl"
         self.dice = dice
         self.over = threading.Event()
         self.accepted: list[list[tuple[int, int, int]]] = [[] for _ in range(PUBLISHERS)]
         self.bus = RiskEventBus(
-            MOST_WORKERS, audit_log_path=self.path, registry=CollectorRegistry(), slow_subscriber_seconds=1
+            MOST_WORKERS, audit_log_path=self.path, registry=CollectorRegistry(), slow_subscriber_seconds=slow_seconds
         )
         self.queued, self.inline, self.forks = Witness(), Witness(), 0
         self.bus.subscribe("LIMIT_BREACH", self.queued, name="witness", capacity=10**6, capacity_bytes=None)
@@ -106,7 +106,7 @@ class Round:
 
     def hang(self, _event: RiskEvent) -> None:
         """Hang, for as long as a round lasts, but for a chance to come to its senses now and then."""
-        self.over.wait(self.dice.choice([0.001, 0.5, 3.0]))
+        self.over.wait(self.dice.choice([0.001, 0.5, 6.0]))
 
     def dawdle(self, _event: RiskEvent) -> None:
         """Be slow and busy."""
@@ -248,6 +248,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description="Live with handlers that misbehave.")
     arguments.add_argument("--seconds", type=float, default=600)
     arguments.add_argument("--late-seconds", type=float, default=1.0, help="what is late for a CRITICAL event")
+    arguments.add_argument("--slow-seconds", type=float, default=3.0, help="what is slow for a subscriber")
     arguments.add_argument("--seed", type=int, default=None)
     options = arguments.parse_args()
     seed = random.randrange(10**6) if options.seed is None else options.seed  # noqa: S311 -- no secret
@@ -257,7 +258,7 @@ def main() -> None:
     sizes: list[Size] = []
     while not sizes or time.monotonic() + ROUND_SECONDS < ends_at:
         directory = Path(tempfile.mkdtemp(prefix="riskbus-soak-"))
-        one = Round(directory, random.Random(seed + len(sizes)))  # noqa: S311
+        one = Round(directory, random.Random(seed + len(sizes)), options.slow_seconds)  # noqa: S311
         one.run()
         one.check(options.late_seconds)
         figures = one.figures()
