@@ -76,6 +76,7 @@ test-unit: venv ## Tests that need nothing
 .PHONY: test-faults
 test-faults: export FAULTS_KILLS ?= 10000
 test-faults: export FAULTS_POWER_CUTS ?= 200
+test-faults: export FAULTS_STRIDE ?= 1
 test-faults: deps venv ## Real filesystems that fill up and fail, kill -9 (root; FAULTS_KILLS=10000)
 	@$(PYTEST) --verbose -m faults
 

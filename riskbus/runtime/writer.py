@@ -89,7 +89,7 @@ class Writer:
         self._volume = Courier("riskbus-volume")  # for errands that hang with it
         self._distrust = distrust
         self._next = self._ring.released
-        self._abandoned = False
+        self._abandoned = self._closed = False
         self._farewell = [self._say_close, self._seal]  # what still has to become durable before the end, in order
         self._chores_at = self._revalidate_at = 0.0
         self._busy_at = self._hole_since = monotonic()
@@ -139,8 +139,9 @@ class Writer:
         self._upkeep.forget()
 
     def record(self, kind: str, payload: dict[str, Any], level: int = CONTROL) -> None:
-        """Stage one of the log's own records. Any thread."""
-        self._feed.stage(control.encode_now(kind, payload), level)
+        """Stage one of the log's own records; after AUDIT_CLOSE none but its checkpoint may follow. Any thread."""
+        if not self._closed or level == CHECKPOINT:
+            self._feed.stage(control.encode_now(kind, payload), level)
 
     # -- the beginning
 
@@ -184,8 +185,10 @@ class Writer:
     def _turn(self) -> None:
         self._fence()
         self._ring.alive_ns = monotonic_ns()
-        self._inheritance.take_over()
-        batch = take(self._feed, self._next)
+        opening = self._next == 0  # AUDIT_OPEN alone: whenever the process is killed, a seal precedes every event
+        if not opening:
+            self._inheritance.take_over()
+        batch = take(self._feed, self._next)[: 1 if opening else None]
         if batch:
             self._next += len(batch)
             self._busy_at = monotonic()
@@ -339,3 +342,4 @@ class Writer:
     def _say_close(self) -> None:
         self._declare_gaps()
         self.record("AUDIT_CLOSE", {"records": self._feed.claimed})
+        self._closed = True
