@@ -23,6 +23,7 @@ from typing import NamedTuple
 from riskbus.format.names import SegmentName
 from riskbus.format.record import from_line
 from riskbus.metrics import AuditMetrics
+from riskbus.runtime.batch import Batch
 from riskbus.runtime.places import PROBE_MARGIN, Pause, Places
 from riskbus.settings import AuditSettings, Durability
 from riskbus.store import posix
@@ -30,22 +31,6 @@ from riskbus.store.ring import Ring
 from riskbus.store.segment import Segment
 
 _UNSYNCED_LIMIT = 8 << 20  # bytes after which even durability `os` syncs, so that the backlog stays small
-
-
-class Entry(NamedTuple):
-    """A record that is not yet durable.
-
-    Attributes:
-        seq: its number.
-        line: its line in the file.
-        leaf: its leaf hash.
-        kind: as in `Staged`.
-    """
-
-    seq: int
-    line: bytes
-    leaf: bytes
-    kind: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +56,7 @@ class Listener:
     """Whom a journal tells what. Called on the writer's thread; must not block.
 
     Attributes:
-        durable: these entries are durable.
+        durable: these records are durable.
         emergency: the record with this number is not durable and the volume refuses it.
         failed: the volume began to refuse.
         resumed: the volume took everything again.
@@ -79,7 +64,7 @@ class Listener:
         segment_begun: a new segment is the active one.
     """
 
-    durable: Callable[[list[Entry]], None]
+    durable: Callable[[Batch], None]
     emergency: Callable[[int, bytes], None]
     failed: Callable[[OSError], None]
     resumed: Callable[[Outage], None]
@@ -88,15 +73,15 @@ class Listener:
 
 
 class _Chunk(NamedTuple):
-    """Entries that are written together: neither the size of a backlog nor a day is looked for record by record.
+    """Records that are written together: neither the size of a backlog nor a day is looked for record by record.
 
     Attributes:
-        entries: at least one.
+        batch: at least one.
         size: of their lines, in bytes.
         day: the newest day so far, as `ts` writes it.
     """
 
-    entries: list[Entry]
+    batch: Batch
     size: int
     day: bytes
 
@@ -121,7 +106,7 @@ class Journal:
         self._day = b""  # of the newest record in the active segment
         self._backlog: list[_Chunk] = []
         self._written = 0  # chunks of the backlog that the active segment holds
-        self._announced = ring.announced - 1  # number of the last entry that went to the emergency stream
+        self._announced = ring.announced - 1  # number of the last record that went to the emergency stream
         self._cause: OSError | None = None
         self._failed_at = 0.0
         self._failed_seq = -1  # the first record that the outage concerns
@@ -135,17 +120,17 @@ class Journal:
         return self._places.on_second
 
     @property
-    def backlog(self) -> list[Entry]:
-        """The entries that are not yet durable, in order."""
-        return [entry for chunk in list(self._backlog) for entry in chunk.entries]
+    def idle(self) -> bool:
+        """Whether everything is durable."""
+        return not self._backlog
 
-    def append(self, entries: list[Entry]) -> None:
-        """Take entries, write them, and make them durable as the settings say. Never raises OSError."""
+    def append(self, batch: Batch) -> None:
+        """Take records, write them, and make them durable as the settings say. Never raises OSError."""
         newest = self._backlog[-1].day if self._backlog else self._day
-        for chunk in _by_day(entries, newest):
+        for chunk in _by_day(batch, newest):
             self._backlog.append(chunk)
             self.backlog_bytes += chunk.size
-        self._metrics.backlog += len(entries)
+        self._metrics.backlog += len(batch.lines)
         lazy = self.settings.durability is Durability.OS and self.backlog_bytes < _UNSYNCED_LIMIT
         self.push(sync=not lazy)
 
@@ -173,11 +158,12 @@ class Journal:
         self._places.give_way()
 
     def announce(self) -> None:
-        """Send each entry that is not durable to the emergency stream, once."""
-        for entry in self.backlog:
-            if entry.seq > self._announced:
-                self._listener.emergency(entry.seq, from_line(entry.line)[0])
-                self._announced = entry.seq
+        """Send each record that is not durable to the emergency stream, once."""
+        for chunk in self._backlog:
+            for seq, line in enumerate(chunk.batch.lines, chunk.batch.first_seq):
+                if seq > self._announced:
+                    self._listener.emergency(seq, from_line(line)[0])
+                    self._announced = seq
 
     def inspect(self) -> str:
         """Look at the active segment from outside; return what is wrong with it, or "".
@@ -203,7 +189,7 @@ class Journal:
                 self._leave_segment()
             if self.segment is None:
                 self._begin_segment()
-            self._active.write(b"".join([entry.line for entry in chunk.entries]))
+            self._active.write(b"".join(chunk.batch.lines))
             self._day = max(self._day, chunk.day)
             self._metrics.bytes_written += chunk.size
             self._written += 1
@@ -217,7 +203,7 @@ class Journal:
     def _begin_segment(self) -> None:
         directory = self._places.prepare(self.backlog_bytes + PROBE_MARGIN if self.failing else 0)
         self._listener.segment_begins()
-        first = self._backlog[0].entries[0].seq
+        first = self._backlog[0].batch.first_seq
         name = SegmentName(self.settings.path.stem, self._ring.incarnation, self._ring.segments, first)
         self._ring.segments += 1  # even if creating it fails: the name may be taken then
         self.segment = Segment(directory, name)
@@ -243,9 +229,9 @@ class Journal:
         self._written = 0
         for chunk in durable:
             self.backlog_bytes -= chunk.size
-            self._metrics.backlog -= len(chunk.entries)
-            self._metrics.durable_seq = chunk.entries[-1].seq
-            self._listener.durable(chunk.entries)
+            self._metrics.backlog -= len(chunk.batch.lines)
+            self._metrics.durable_seq = chunk.batch.last_seq
+            self._listener.durable(chunk.batch)
         if self._cause and not self._backlog:
             self._recover(self._cause)
 
@@ -261,7 +247,7 @@ class Journal:
         self._leave_segment()
         if self._cause is None:
             self._cause, self._failed_at = error, monotonic()
-            self._failed_seq = self._backlog[0].entries[0].seq
+            self._failed_seq = self._backlog[0].batch.first_seq
             self._metrics.count_outage(error)
             self._listener.failed(error)
         if not self._places.give_way():
@@ -295,24 +281,24 @@ class Journal:
         self._day = b""
 
 
-def _by_day(entries: list[Entry], newest: bytes) -> list[_Chunk]:
-    """Split entries before each whose day comes after the newest so far, so that every day begins a segment."""
-    start, chunks = 0, []
-    newest = newest or _day(entries[0])
-    if not _day(entries[0]) == _day(entries[-1]) == newest:
-        for index, entry in enumerate(entries):
-            day = _day(entry)
+def _by_day(batch: Batch, newest: bytes) -> list[_Chunk]:
+    """Split records before each whose day comes after the newest so far, so that every day begins a segment."""
+    start, chunks, lines = 0, [], batch.lines
+    newest = newest or _day(lines[0])
+    if not _day(lines[0]) == _day(lines[-1]) == newest:
+        for index, line in enumerate(lines):
+            day = _day(line)
             if day > newest:
-                chunks += _chunk(entries[start:index], newest)
+                chunks += _chunk(batch.part(start, index), newest)
                 start, newest = index, day
-    return chunks + _chunk(entries[start:], newest)
+    return chunks + _chunk(batch.part(start, len(lines)) if start else batch, newest)
 
 
-def _chunk(entries: list[Entry], day: bytes) -> list[_Chunk]:
-    return [_Chunk(entries, sum([len(entry.line) for entry in entries]), day)] if entries else []
+def _chunk(batch: Batch, day: bytes) -> list[_Chunk]:
+    return [_Chunk(batch, sum(map(len, batch.lines)), day)] if batch.lines else []
 
 
-def _day(entry: Entry) -> bytes:
-    """Return the day of a record; its line is `{"seq":…,"ts":"2026-01-15T…`."""
-    start = entry.line.index(b'"ts":"') + len(b'"ts":"')
-    return entry.line[start : start + len(b"2026-01-15")]
+def _day(line: bytes) -> bytes:
+    """Return the day of a record's line, `{"seq":…,"ts":"2026-01-15T…`."""
+    start = line.index(b'"ts":"') + len(b'"ts":"')
+    return line[start : start + len(b"2026-01-15")]

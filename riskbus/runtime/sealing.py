@@ -4,7 +4,7 @@ from time import monotonic
 
 from riskbus.format.checkpoint import Checkpoint, Signer
 from riskbus.format.merkle import Tree
-from riskbus.runtime.journal import Entry
+from riskbus.runtime.batch import Batch
 from riskbus.runtime.staging import CHECKPOINT
 from riskbus.store.ring import Ring
 
@@ -28,11 +28,10 @@ class Sealer:
         self._fresh = False  # whether something other than a checkpoint became durable since the last seal
         self.latest: Checkpoint | None = None
 
-    def add(self, entries: list[Entry]) -> bytes:
-        """Cover entries that became durable, in order; return the tree's edge."""
-        for entry in entries:
-            self._tree.append(entry.leaf)
-        self._fresh = self._fresh or any(entry.kind != CHECKPOINT for entry in entries)
+    def add(self, batch: Batch) -> bytes:
+        """Cover records that became durable, in order; return the tree's edge."""
+        self._tree.extend(batch.leaves)
+        self._fresh = self._fresh or batch.kinds.count(CHECKPOINT) < len(batch.kinds)
         return self._tree.edge
 
     def due(self) -> bool:

@@ -15,26 +15,28 @@ from time import monotonic, monotonic_ns
 from typing import Any
 
 from riskbus.errors import FormatError
+from riskbus.events import EventPriority
 from riskbus.format.checkpoint import Checkpoint, Signer
 from riskbus.format.output import anchor_line, emergency_lines
 from riskbus.metrics import AuditMetrics
 from riskbus.mount import Verdict
 from riskbus.mount.report import unresponsive
 from riskbus.runtime import control
+from riskbus.runtime.batch import Batch, make_batch
 from riskbus.runtime.control import Say
 from riskbus.runtime.courier import Courier
-from riskbus.runtime.entries import make_entries
 from riskbus.runtime.feed import BATCH, Feed, take
 from riskbus.runtime.inheritance import Inheritance
-from riskbus.runtime.journal import Entry, Journal, Listener, Outage
+from riskbus.runtime.journal import Journal, Listener, Outage
+from riskbus.runtime.link import Link
 from riskbus.runtime.output import Output
 from riskbus.runtime.sealing import Sealer
-from riskbus.runtime.staging import CHECKPOINT, CONTROL, Staged
+from riskbus.runtime.staging import CHECKPOINT, CONTROL
 from riskbus.runtime.surroundings import Surroundings
 from riskbus.runtime.upkeep import Upkeep
 from riskbus.settings import AuditSettings, Durability
 from riskbus.store.segment import Segment
-from riskbus.store.stream import Previous, claim_link, find_previous
+from riskbus.store.stream import Previous, find_previous
 
 _TICK = 0.002  # seconds between two batches while records come: a few milliseconds until durable, few syncs
 _REST = 0.005  # seconds between two looks while none come; urgent records wake the writer at once
@@ -84,6 +86,7 @@ class Writer:
         )
         self._journal = Journal(settings, self._ring, metrics, listener)
         self._inheritance = Inheritance(feed, settings.path, self.record)
+        self._link = Link(settings.path, say)
         self._upkeep = Upkeep(settings, self._incarnation, metrics, say, self.record)
         self.surroundings = Surroundings(settings, metrics, self.record, say)
         self._volume = Courier("riskbus-volume")  # for errands that hang with it
@@ -93,7 +96,6 @@ class Writer:
         self._farewell = [self._say_close, self._seal]  # what still has to become durable before the end, in order
         self._chores_at = self._revalidate_at = 0.0
         self._busy_at = self._hole_since = monotonic()
-        self._link_refused = False
 
     @property
     def latest(self) -> Checkpoint | None:
@@ -123,9 +125,9 @@ class Writer:
 
     def finish_alone(self) -> None:
         """Bring to disk what was put down, after the end of the process that publishes; then release everything."""
-        while batch := self._ring.take(self._next, BATCH):
-            self._next += len(batch)
-            self._journal.append(make_entries(batch))
+        while staged := self._ring.take(self._next, BATCH):
+            self._next += len(staged)
+            self._journal.append(make_batch(staged))
         self._journal.push()
         self.release()
 
@@ -188,12 +190,14 @@ class Writer:
         opening = self._next == 0  # AUDIT_OPEN alone: whenever the process is killed, a seal precedes every event
         if not opening:
             self._inheritance.take_over()
-        batch = take(self._feed, self._next)[: 1 if opening else None]
-        if batch:
-            self._next += len(batch)
+        staged = take(self._feed, self._next)[: 1 if opening else None]
+        if staged:
+            self._next += len(staged)
             self._busy_at = monotonic()
-            self._count(batch)
-            self._journal.append(make_entries(batch))
+            batch = make_batch(staged)
+            for priority in EventPriority:
+                self._metrics.events[priority] += batch.kinds.count(priority)
+            self._journal.append(batch)
         if self._journal.failing or self._ring.stop_ns or self._ring.awaited:
             self._journal.push()  # durability `os` syncs when someone waits
         if self._ring.awaited:
@@ -201,13 +205,7 @@ class Writer:
         if self._sealer.due():
             self._seal()
         if monotonic() >= self._chores_at:
-            self._do_chores(progressed=bool(batch))
-
-    def _count(self, batch: list[Staged]) -> None:
-        kinds = bytes([kind for _, _, kind in batch])
-        events = self._metrics.events
-        for priority in range(len(events)):
-            events[priority] += kinds.count(priority)
+            self._do_chores(progressed=bool(staged))
 
     def _seal(self) -> None:
         checkpoint = self._sealer.seal()
@@ -252,9 +250,7 @@ class Writer:
             return
         finding = self._journal.inspect()
         if finding:
-            self._warn(
-                f"segment {segment.path} was {finding} while it was written; a new one begins; find out who did it"
-            )
+            self._warn(f"segment {segment.path}: {finding} while it was written; a new one begins; find out who did it")
             self.record("AUDIT_SUSPECT", control.suspect_payload(str(segment.name), finding))
         else:
             self._claim_link(segment)
@@ -268,15 +264,14 @@ class Writer:
 
     # -- what the journal tells
 
-    def _durable(self, entries: list[Entry]) -> None:
+    def _durable(self, batch: Batch) -> None:
         self._fence()
-        first, last = entries[0].seq, entries[-1].seq
-        self._ring.release(last + 1, self._sealer.add(entries))
-        self._inheritance.durable(last)
+        self._ring.release(batch.last_seq + 1, self._sealer.add(batch))
+        self._inheritance.durable(batch.last_seq)
         if self._ring.awaited:
             self._feed.settled()
         mount = self.surroundings.mount
-        if first == 0 and mount and mount.verdict is not Verdict.INVALID:
+        if batch.first_seq == 0 and mount and mount.verdict is not Verdict.INVALID:
             path, incarnation = self._settings.path, self._incarnation
             text = f"Audit log file initialized: {path} on {mount.filesystem}, incarnation {incarnation}"
             self._say(logging.INFO, text)
@@ -307,18 +302,8 @@ class Writer:
             raise Abandoned
 
     def _claim_link(self, segment: Segment) -> None:
-        if self._journal.on_second:
-            return  # the link's own directory is the one that refuses
-        try:
-            claim_link(self._settings.path, segment.name)
-        except FileExistsError:
-            if not self._link_refused:
-                self._link_refused = True
-                self._warn(
-                    f"{self._settings.path} is not a link of ours and is left alone; records go to {segment.path}"
-                )
-        except OSError:
-            pass  # the link is a convenience; the next chores try again
+        if not self._journal.on_second:  # then the link's own directory is the one that refuses
+            self._link.point_to(segment)
 
     def _warn(self, finding: str) -> None:
         self._say(logging.WARNING, f"AUDIT LOG RISK: {finding}")
@@ -331,7 +316,7 @@ class Writer:
             return False
         if monotonic_ns() >= deadline:
             return True
-        if self._journal.backlog or self._next < self._feed.claimed:
+        if not self._journal.idle or self._next < self._feed.claimed:
             return False
         if not self._farewell:
             return True

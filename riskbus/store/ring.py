@@ -41,6 +41,7 @@ _SHIFT = 24
 _KIND_SHIFT = 20
 _LENGTH_MASK = (1 << _KIND_SHIFT) - 1
 _KIND_MASK = 0xF
+_GLANCE = 64  # slots that are looked at together
 
 
 class Held(NamedTuple):
@@ -73,6 +74,7 @@ class Ring(Header):
         self.path = path
         self.slots = (len(memory) - SIZE) // SLOT
         self._mask = self.slots - 1
+        self._slot_words = self.words[SIZE >> 3 :: SLOT >> 3]
 
     # -- records
 
@@ -104,18 +106,30 @@ class Ring(Header):
 
     def take(self, seq: int, most: int) -> list[tuple[int, bytes, int]]:
         """Return number, body and kind of the records from this number on, at most so many, up to the first gap."""
-        words, memory, mask = self.words, self.memory, self._mask
         found: list[tuple[int, bytes, int]] = []
-        for number in range(seq, seq + min(most, self.slots)):
-            start = SIZE + (number & mask) * SLOT
-            word = words[start >> 3]
-            if word >> _SHIFT != number + 1:
+        while len(found) < most:
+            first = (seq + len(found)) & self._mask
+            count = min(_GLANCE, self.slots - first, most - len(found))
+            some = self._take_some(seq + len(found), first, count)
+            found += some
+            if len(some) < count:
+                break
+        return found
+
+    def _take_some(self, seq: int, first: int, count: int) -> list[tuple[int, bytes, int]]:
+        memory = self.memory
+        found: list[tuple[int, bytes, int]] = []
+        start = SIZE + first * SLOT
+        for word in self._slot_words[first : first + count].tolist():  # in one call, as each read of a word costs
+            if word >> _SHIFT != seq + 1:
                 break
             kind = word >> _KIND_SHIFT & _KIND_MASK
             if kind & LONG:
                 found.append(self._read(start, word))
             else:
-                found.append((number, memory[start + 8 : start + 8 + (word & _LENGTH_MASK)], kind))
+                found.append((seq, memory[start + 8 : start + 8 + (word & _LENGTH_MASK)], kind))
+            seq += 1
+            start += SLOT
         return found
 
     def drop_long(self, seq: int) -> None:
