@@ -37,6 +37,23 @@ _PROGRAM = "from riskbus.runtime.child import main; main()"
 _ORDERED = {"x86_64", "amd64"}  # processors that show stores to others in their order; see riskbus.store.ring
 
 
+class _Bell:
+    """An eventfd that is closed when nobody holds this object any more.
+
+    Whoever rings it holds it: so nobody ever writes to a number that has become another file's.
+    """
+
+    def __init__(self) -> None:
+        self.descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def ring(self) -> None:
+        with suppress(OSError):  # it has been rung very often
+            os.eventfd_write(self.descriptor, 1)
+
+    def __del__(self, close: "Callable[[int], None]" = posix.close) -> None:
+        close(self.descriptor)
+
+
 class ProcessHost:
     """Runs writers in child processes of this one."""
 
@@ -48,7 +65,7 @@ class ProcessHost:
             )
         self._equipment = equipment
         self._ring = equipment.staging.ring
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._bell: _Bell | None = _Bell()
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection[Any, Any] | None = None
         self._earlier = AuditMetrics(equipment.metrics.path)  # what earlier writers of this incarnation counted
@@ -77,16 +94,19 @@ class ProcessHost:
 
     def wake(self) -> None:
         """End the writer's wait. Any thread; does not block."""
-        with suppress(OSError):  # it is awake, or has ended
-            os.eventfd_write(self._bell, 1)
+        bell = self._bell
+        if bell is not None:
+            bell.ring()
 
     def start(self, *, distrust: bool = False) -> None:
         """Begin a writer."""
         self._earlier.__dict__.update(vars(self._equipment.metrics))
-        have = self._equipment
+        have, bell = self._equipment, self._bell
+        if bell is None:
+            return  # closed meanwhile
         mine, its = socketpair()
         self._connection = connection = Connection(mine.detach())
-        numbers = [self._ring.descriptor, self._bell, its.fileno()]
+        numbers = [self._ring.descriptor, bell.descriptor, its.fileno()]
         self.ended.clear()
         try:
             self._process = subprocess.Popen(
@@ -117,8 +137,7 @@ class ProcessHost:
 
     def release(self) -> None:
         """Close descriptors."""
-        posix.close(self._bell)
-        self._bell = -1
+        self._bell = None
         if self._connection is not None:
             self._connection.close()
         if self._process is not None:

@@ -63,7 +63,8 @@ class Segment:
 
     def abandon(self) -> None:
         """Close without syncing."""
-        posix.close(self._descriptor)
+        descriptor, self._descriptor = self._descriptor, -1  # a second close would hit whoever has the number by then
+        posix.close(descriptor)
 
 
 def _identity(directory: Path) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Writers come and go; what an incarnation promised stays."""
 
+import contextlib
 import os
 import select
 import signal
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 
 from riskbus.events import RiskEvent
+from riskbus.format.names import SegmentName
 from riskbus.runtime import AuditLog
+from riskbus.store.segment import Segment
 from riskbus.store.verification import VolumeReport
 
 Open = Callable[..., AuditLog]
@@ -61,7 +64,9 @@ def _once(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 _TRADER = """
 import sys
 from riskbus.events import EventPriority, EventType, RiskEvent
+from riskbus.format.names import SegmentName
 from riskbus.runtime import AuditLog
+from riskbus.store.segment import Segment
 from riskbus.settings import AuditSettings
 log = AuditLog(settings=AuditSettings(path=sys.argv[1], staging_dir=sys.argv[2], writer="process"))
 assert log.wait_ready(20)
@@ -95,3 +100,24 @@ def test_without_shared_memory_the_writer_is_a_thread(open_log: Open, event: Eve
     log = open_log(writer="process", staging_dir=tmp_path)
     assert log.append(event()).wait_durable(30)
     assert not _writers_of(os.getpid())
+
+
+def test_letting_go_twice_closes_nobody_elses_file(tmp_path: Path) -> None:
+    """A number that was closed belongs to whoever opens the next file: a trader's socket, perhaps."""
+    segment = Segment(tmp_path, SegmentName("risk_audit", "0" * 32, 0, 0))
+    segment.abandon()
+    with (tmp_path / "other").open("wb") as other:
+        segment.abandon()
+        assert other.write(b"mine") == 4
+
+
+def test_a_log_that_is_closed_wakes_nobody_elses_file(open_log: Open, event: Event, tmp_path: Path) -> None:
+    """An append that comes late must not ring a bell whose number is another file's by now."""
+    log = open_log()
+    assert log.append(event()).wait_durable(30)
+    wake = log._incarnation.host.wake  # noqa: SLF001 -- what a late append calls
+    assert log.close() == ()
+    with contextlib.ExitStack() as opened:
+        others = [opened.enter_context((tmp_path / str(number)).open("wb")) for number in range(20)]
+        wake()
+        assert [os.fstat(other.fileno()).st_size for other in others] == [0] * 20
