@@ -50,6 +50,7 @@ def begin_again() -> None:
     global latest, next_serial  # noqa: PLW0603 -- the cache and the counter of this process
     _random.seed()
     latest = Moment(0, 0, "", "")
+    _second.cache_clear()
     next_serial = _numbers()
 
 
@@ -60,18 +61,21 @@ def moment(timestamp_ns: int) -> Moment:
     """Return what the stamps of a time's millisecond begin with, and remember it as the latest. Thread-safe."""
     global latest  # noqa: PLW0603 -- a cache of one entry
     millisecond = timestamp_ns // _MILLISECOND
-    high, low = divmod(millisecond, 1 << 16)
-    bits = _random.getrandbits(26)
-    prefix = f"{high:08x}-{low:04x}-7{bits >> 14:03x}-{0x8000 | bits & 0x3FFF:04x}-"
-    text = f"{_second(millisecond // 1000)}.{millisecond % 1000:03d}Z"
-    latest = Moment(millisecond * _MILLISECOND, (millisecond + 1) * _MILLISECOND, prefix, text)
+    text, rest = _second(millisecond // 1000)
+    begin_ns = millisecond * _MILLISECOND
+    latest = Moment(
+        begin_ns,
+        begin_ns + _MILLISECOND,
+        f"{millisecond >> 16:08x}-{millisecond & 0xFFFF:04x}{rest}",
+        f"{text}.{millisecond % 1000:03d}Z",
+    )
     return latest
 
 
 def uuid7(timestamp_ns: int) -> str:
     """Return a new UUID version 7 for a time in nanoseconds since the epoch. Thread-safe.
 
-    Source: RFC 9562, sections 5.7 and 6.2. Within a millisecond, 26 bits stay as they were drawn and the last twelve
+    Source: RFC 9562, sections 5.7 and 6.2. Within a second, 26 bits stay as they were drawn and the last twelve
     digits count up, in decimal, from a random start: that makes the identifier unique and ordered, not secret, at a
     fraction of the cost.
     """
@@ -89,6 +93,9 @@ def _of(timestamp_ns: int) -> Moment:
 
 
 @lru_cache(maxsize=8)
-def _second(second: int) -> str:
+def _second(second: int) -> tuple[str, str]:
+    """Return the text of a second, and what its identifiers have after the time: version, variant, random bits."""
+    bits = _random.getrandbits(26)
     # Not strftime, which imports a module, and so fails while the interpreter ends.
-    return datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()
+    text = datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()
+    return text, f"-7{bits >> 14:03x}-{0x8000 | bits & 0x3FFF:04x}-"

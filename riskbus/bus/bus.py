@@ -170,8 +170,7 @@ class RiskEventBus(Publishing):
         subscription = Subscription(event_type, handler, name=name, inline=inline, bounds=bounds)
         self._dispatcher.attach(subscription, loop)
         self._routes.add(subscription)
-        if not inline:
-            self._machinery.start()
+        self._machinery.start(with_workers=not inline)
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:

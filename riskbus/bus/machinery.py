@@ -19,6 +19,7 @@ from riskbus.settings import Durability
 
 _log = logging.getLogger("riskbus.bus")
 
+_FOLD_EVERY = 5  # looks of the watch, a quarter of a second: a fold holds up who publishes meanwhile
 _NS_PER_US = 1_000
 _NS_PER_SECOND = 1_000_000_000
 
@@ -58,11 +59,14 @@ class Machinery:
         subscriptions: Callable[[], tuple[Subscription, ...]],
     ) -> None:
         slow_ns = round(settings.slow_subscriber_seconds * _NS_PER_SECOND)
-        self.histograms = Histograms()
         self._subscriptions = subscriptions
         self._notices = Notices(publish)
         self._quarantine = Quarantine(slow_ns, self._notices.send)
-        self._watch = Watch((self._look_at_workers, self._look_at_subscribers, self._look_at_breaches))
+        self._watch = Watch(
+            (self._look_at_workers, self._look_at_subscribers, self._look_at_breaches, self._look_at_latencies)
+        )
+        self.histograms = Histograms()
+        self._until_fold = _FOLD_EVERY
         self.delivery = Delivery(self.histograms, outcomes, slow_ns, self._slow_inline, self._watch.start)
         self._outcomes = outcomes
         self.adopt(settings)
@@ -80,9 +84,10 @@ class Machinery:
         self._quarantine.slow_ns = self.delivery.slow_ns = round(settings.slow_subscriber_seconds * _NS_PER_SECOND)
         self.delivery.set_objectives(settings.latency_slo_us if settings.enable_latency_monitoring else {})
 
-    def start(self) -> None:
-        """Start the threads that queued handlers need, if that was not done yet."""
-        self._workers.start()
+    def start(self, *, with_workers: bool) -> None:
+        """Start the watch, and the workers that queued handlers need, if that was not done yet."""
+        if with_workers:
+            self._workers.start()
         self._watch.start()
 
     def stop(self) -> None:
@@ -101,6 +106,12 @@ class Machinery:
 
     def _look_at_subscribers(self, _asked: bool) -> None:
         self._quarantine.look(self._subscriptions())
+
+    def _look_at_latencies(self, _asked: bool) -> None:
+        self._until_fold -= 1
+        if not self._until_fold:
+            self._until_fold = _FOLD_EVERY
+            self.histograms.fold()
 
     def _look_at_breaches(self, _asked: bool) -> None:
         for breach in self.delivery.breaches.due(self.histograms.objectives_ns):

@@ -35,7 +35,7 @@ class Publishing:
     _histograms: Histograms
     _tallies: Tallies
 
-    def publish(self, event: RiskEvent) -> Receipt:  # noqa: C901, PLR0912 -- one piece, for speed
+    def publish(self, event: RiskEvent) -> Receipt:  # noqa: C901, PLR0912, PLR0915 -- one piece, for speed
         """Record an event and hand it to its subscribers.
 
         Never waits, never touches a volume, and never raises for a failure of the audit log or of a handler.
@@ -49,7 +49,7 @@ class Publishing:
         """
         clock = self._clock
         published_ns = clock()
-        receipt = self._log.append(event)
+        receipt = self._log.stage(event)
         if self._closed:
             raise ClosedError(f"this bus is closed; event {event.event_id} was recorded but reaches no handler")
         kind = event.event_type
@@ -80,12 +80,15 @@ class Publishing:
             except BaseException as error:
                 subscription.note_failure(event, error)
                 publishes.append(clock() - published_ns)
+                self._log.hurry()
                 raise
             now_ns = clock()
             hand_offs.append(started_ns - published_ns)
             handlers.append(now_ns - started_ns)
             if now_ns - published_ns > self._delivery.thresholds_ns[event.priority]:
                 self._delivery.judge(subscription, event, started_ns - published_ns, now_ns - started_ns, failure)
+        if event.priority is _CRITICAL:
+            self._log.hurry()  # afterwards: to wake another thread costs more than everything before
         if name in REQUIREMENTS:  # afterwards: nothing may come between a kill switch and its handlers
             self._evidence.look_at(name, event)
         if patient:

@@ -1,7 +1,8 @@
 """Latencies, taken on hot paths without a lock and added up later.
 
-Each thread appends plain numbers to lists of its own, and now and then, a few hundred at a time, sorts them into
-buckets: that costs a third of doing it one by one. Memory is fixed, and no object of an event is kept.
+Each thread appends plain numbers to lists of its own, and the bus' watch sorts them into buckets now and then: that
+costs a third of doing it one by one, and no publisher pays for it. Memory is bounded, as a thread that is faster than
+the watch sorts for itself, and no object of an event is kept.
 """
 
 import threading
@@ -17,8 +18,9 @@ BUCKET_BOUNDS_NS: tuple[int, ...] = (
 )
 """Upper bounds of the latency buckets: 1, 2.5, 5 µs and so on up to 1 s, in nanoseconds."""
 
-PENDING_LIMIT = 512
-"""Latencies of one thread, path and priority that wait to be sorted: 30 µs of work, 16 KiB of memory."""
+PENDING_LIMIT = 8192
+"""Latencies of one thread, path and priority that wait to be sorted: 256 KiB, and what 32,000 a second leave behind
+between two looks of the watch."""
 
 
 class Latency:

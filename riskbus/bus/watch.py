@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 _PERIOD_SECONDS = 0.05
 """Long enough to cost nothing, short enough for a human's patience."""
@@ -28,7 +29,8 @@ class Watch:
     def start(self) -> None:
         """Start looking, if that was not done yet."""
         if self._starting.acquire(blocking=False):
-            threading.Thread(target=self._run, name="riskbus-watch", daemon=True).start()
+            with suppress(RuntimeError):  # the interpreter ends: nothing is left to look after
+                threading.Thread(target=self._run, name="riskbus-watch", daemon=True).start()
 
     def ask(self) -> None:
         """Have it look now."""

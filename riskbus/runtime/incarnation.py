@@ -49,9 +49,12 @@ class Incarnation:
     """
 
     def __init__(
-        self, settings: AuditSettings, on_checkpoint: Callable[[Checkpoint], None] | None, use: Callable[[Append], None]
+        self,
+        settings: AuditSettings,
+        on_checkpoint: Callable[[Checkpoint], None] | None,
+        use: Callable[[Append, Append], None],
     ) -> None:
-        """Make the parts; `use` is told which function records events from now on."""
+        """Make the parts; `use` is told which functions record events from now on: waking or not."""
         self.name = uuid7(time_ns()).replace("-", "")
         self._use = use
         self._on_checkpoint = on_checkpoint
@@ -81,6 +84,7 @@ class Incarnation:
         self._started = allocate_lock()
         self._overseer = Overseer(self.host, equipment, self._announce)
         self._append = make_append(self.staging, self.progress, self._second_look)
+        self._stage = make_append(self.staging, self.progress, self._look_at_end)
 
     @property
     def state(self) -> State:
@@ -94,7 +98,7 @@ class Incarnation:
     def start(self) -> None:
         """Start the writer, and record events."""
         if self._started.acquire(blocking=False):
-            self._use(self._append)
+            self._use(self._append, self._stage)
             self.host.start()
             self._overseer.start()
 
@@ -105,7 +109,7 @@ class Incarnation:
             self.start()
             return self._append(event)
 
-        self._use(start_and_append)
+        self._use(start_and_append, start_and_append)
 
     def adopt(self, settings: AuditSettings) -> None:
         """Go on with other settings; the writer looks at them once a second."""
@@ -122,12 +126,12 @@ class Incarnation:
         self.ring.lost = next(self._refusals)
         self._emergency(-1, encode_event(event))
         if not self.progress.ended and not self.staging.full:
-            self._use(self._append)
+            self._use(self._append, self._stage)
         return Receipt(-1, self.progress)
 
     def close(self, timeout: float) -> tuple[bytes, ...]:
         """Make everything durable, end the threads, and return the records for which that did not succeed."""
-        self._use(self.refuse)
+        self._use(self.refuse, self.refuse)
         self.staging.attention = True
         self._overseer.stop()
         if self._started.locked():
@@ -153,14 +157,19 @@ class Incarnation:
         self.ring.give_up()
 
     def _second_look(self, seq: int, event: RiskEvent) -> Receipt | None:
-        if self._urgent or event.priority is EventPriority.CRITICAL:
+        if event.priority is EventPriority.CRITICAL:
+            self.host.wake()
+        return self._look_at_end(seq, event)
+
+    def _look_at_end(self, seq: int, event: RiskEvent) -> Receipt | None:
+        if self._urgent:
             self.host.wake()
         if self.progress.ended and seq > self.progress.durable_seq:
             return self.refuse(event)  # the log was closed meanwhile and may not have seen the record
         return None
 
     def _refuse_from_now_on(self) -> None:
-        self._use(self.refuse)
+        self._use(self.refuse, self.refuse)
 
     def _announce(self) -> None:
         for seq, body, _ in self.staging.leftovers():

@@ -44,10 +44,13 @@ class AuditLog:
             a failure of the log; from any thread, also from signal handlers. It is a function of its own for speed,
             and another one after `close` and in a forked child: call it as `log.append(event)`, do not keep it. The
             receipt's `seq` is -1 if the log is closed or too far behind, and the event is in the emergency stream.
+        stage: the same, but a CRITICAL record does not wake the writer: who has something more urgent to do first calls
+            `hurry` afterwards. Otherwise the writer comes within milliseconds by itself.
         settings: as they are in force.
     """
 
     append: Callable[[RiskEvent], Receipt]
+    stage: Callable[[RiskEvent], Receipt]
 
     def __init__(
         self,
@@ -98,6 +101,10 @@ class AuditLog:
         self.settings = self.settings.model_copy(update=update)
         self._incarnation.adopt(self.settings)
         self._incarnation.record("AUDIT_CONFIG", config_payload(change, self.settings))
+
+    def hurry(self) -> None:
+        """Wake the writer, as CRITICAL records do. Any thread; does not wait."""
+        self._incarnation.host.wake()
 
     def status(self) -> LogStatus:
         """Return how the log is doing. Cheap; any thread."""
@@ -154,8 +161,8 @@ class AuditLog:
     ) -> None:
         self.close()
 
-    def _use(self, append: Append) -> None:
-        self.append = append
+    def _use(self, append: Append, stage: Append) -> None:
+        self.append, self.stage = append, stage
 
     def _begin_again_in_child(self) -> None:
         self._closing = Lock()
