@@ -39,9 +39,6 @@ class RemoteFeed:
         self._connection = connection
         self._bell = bell
         self._trader = trader
-        self._poll = select.poll()
-        self._poll.register(bell, select.POLLIN)
-        self._poll.register(trader, select.POLLIN)
         self._lock = Lock()  # the writer and the thread that validates the mount both ask
 
     @property
@@ -80,7 +77,8 @@ class RemoteFeed:
         Raises:
             TraderEndedError: nobody will publish any more.
         """
-        for descriptor, _ in self._poll.poll(seconds * 1000):
+        # select, as poll knows only whole milliseconds; this process has few descriptors
+        for descriptor in select.select([self._bell, self._trader], [], [], seconds)[0]:
             if descriptor == self._trader:
                 raise TraderEndedError
             os.eventfd_read(self._bell)

@@ -9,6 +9,7 @@ The child asks for numbers, for what waits outside the ring, and to log; it tell
 and how it does. It ends when this process does.
 """
 
+import ctypes
 import logging
 import os
 import platform
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from riskbus.mount import MountReport
 
 _PROGRAM = "from riskbus.runtime.child import main; main()"
+# Not os.eventfd_write, which lets go of the interpreter's lock for this instant and takes it again before any waiting
+# thread can: a publisher that rings more often than the switch interval would starve every other thread.
+_eventfd_write = ctypes.PyDLL(None).eventfd_write
+_eventfd_write.argtypes = (ctypes.c_int, ctypes.c_uint64)
 _ORDERED = {"x86_64", "amd64"}  # processors that show stores to others in their order; see riskbus.store.ring
 
 
@@ -47,8 +52,7 @@ class _Bell:
         self.descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def ring(self) -> None:
-        with suppress(OSError):  # it has been rung very often
-            os.eventfd_write(self.descriptor, 1)
+        _eventfd_write(self.descriptor, 1)  # what it answers does not matter: full means rung
 
     def __del__(self, close: "Callable[[int], None]" = posix.close) -> None:
         close(self.descriptor)

@@ -13,11 +13,7 @@ _IDLE = 60.0  # seconds between checkpoints while none come
 
 
 class Sealer:
-    """The Merkle tree over what is durable, and the key that signs it. Belongs to the writer's thread.
-
-    Attributes:
-        latest: the newest checkpoint, None before the first.
-    """
+    """The Merkle tree over what is durable, and the key that signs it. Belongs to the writer's thread."""
 
     def __init__(self, signer: Signer, ring: Ring) -> None:
         """Go on where the ring says that the last writer of this incarnation was."""
@@ -26,7 +22,6 @@ class Sealer:
         self._tree = Tree(ring.released, ring.edge)
         self._last = float("-inf")
         self._fresh = False  # whether something other than a checkpoint became durable since the last seal
-        self.latest: Checkpoint | None = None
 
     def add(self, batch: Batch) -> bytes:
         """Cover records that became durable, in order; return the tree's edge."""
@@ -43,5 +38,4 @@ class Sealer:
         self._last = monotonic()
         self._fresh = False
         self._ring.sealed = self._tree.size
-        self.latest = self._signer.sign(self._tree.size, self._tree.root())
-        return self.latest
+        return self._signer.sign(self._tree.size, self._tree.root())

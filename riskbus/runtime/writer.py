@@ -39,6 +39,7 @@ from riskbus.store.segment import Segment
 from riskbus.store.stream import Previous, find_previous
 
 _TICK = 0.002  # seconds between two batches while records come: a few milliseconds until durable, few syncs
+_LEAST = 0.0002  # seconds that others get between two batches where the disk is slower than that
 _REST = 0.005  # seconds between two looks while none come; urgent records wake the writer at once
 _CHORES = 1.0  # seconds between inspections of the active segment and the link
 _REVALIDATION = 30.0  # seconds between validations of the mount
@@ -55,7 +56,6 @@ class Writer:
     Attributes:
         surroundings: mount and clock.
         failing: whether the volume refuses records.
-        latest: the newest checkpoint, None before the first.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 -- the writer is where all parts meet
@@ -95,12 +95,7 @@ class Writer:
         self._abandoned = self._closed = False
         self._farewell = [self._say_close, self._seal]  # what still has to become durable before the end, in order
         self._chores_at = self._revalidate_at = 0.0
-        self._busy_at = self._hole_since = monotonic()
-
-    @property
-    def latest(self) -> Checkpoint | None:
-        """The newest checkpoint, None before the first."""
-        return self._sealer.latest
+        self._busy_at = self._hole_since = self._turn_at = monotonic()
 
     @property
     def failing(self) -> bool:
@@ -182,10 +177,14 @@ class Writer:
     def _pause(self) -> float:
         if self._settings.durability is Durability.SYNC:
             return _REST
-        return _TICK if monotonic() - self._busy_at < 1 else _REST
+        now = monotonic()
+        if now - self._busy_at >= 1:
+            return _REST
+        return max(self._turn_at + _TICK - now, _LEAST)  # from turn to turn, however long the last one took
 
     def _turn(self) -> None:
         self._fence()
+        self._turn_at = monotonic()
         self._ring.alive_ns = monotonic_ns()
         opening = self._next == 0  # AUDIT_OPEN alone: whenever the process is killed, a seal precedes every event
         if not opening:

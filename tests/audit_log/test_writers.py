@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,3 +122,31 @@ def test_a_log_that_is_closed_wakes_nobody_elses_file(open_log: Open, event: Eve
         others = [opened.enter_context((tmp_path / str(number)).open("wb")) for number in range(20)]
         wake()
         assert [os.fstat(other.fileno()).st_size for other in others] == [0] * 20
+
+
+@pytest.mark.parametrize("writer", ["process"], indirect=True)
+def test_waking_the_writer_does_not_let_go_of_the_interpreter(open_log: Open) -> None:
+    """Who lets go for an instant, again and again, starves every other thread: none ever waits long enough to ask."""
+    log = open_log()
+    assert log.wait_ready(30)
+    gate, waits, ran = threading.Lock(), threading.Event(), threading.Event()
+    gate.acquire()
+
+    def run() -> None:
+        waits.set()
+        gate.acquire()
+        ran.set()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(100)  # from here on a thread runs until it lets go by itself
+    try:
+        waiting = threading.Thread(target=run)
+        waiting.start()
+        waits.wait()  # and so until it waits for the gate
+        gate.release()
+        for _ in range(20_000):
+            log.hurry()
+        assert not ran.is_set()
+    finally:
+        sys.setswitchinterval(before)
+    waiting.join()
