@@ -10,7 +10,7 @@ from riskbus.runtime.staging import Staged, Staging
 from riskbus.settings import AuditSettings
 from riskbus.store.ring import Ring
 
-BATCH = 4096
+BATCH = 2048
 """Records; enough for one fdatasync, few enough to hold little memory between two."""
 
 
