@@ -117,7 +117,7 @@ class EventPriority(IntEnum):
 _PRIORITIES = tuple(priority.name for priority in EventPriority)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024, typed=True)  # members of different enums may be equal to each other
 def event_type_name(event_type: str | Enum) -> str:
     """Return the UPPER_SNAKE name under which events of this type are recorded.
 

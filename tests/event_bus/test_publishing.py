@@ -4,7 +4,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable
-from enum import Enum
+from enum import Enum, IntEnum, StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,42 @@ def test_a_type_can_be_a_string_or_a_member_of_ones_own_enum(bus: RiskEventBus, 
     bus.publish(make(kind=House.HEDGE_MISSED))
     bus.publish(make(kind="HEDGE_MISSED"))
     assert inbox.wait_for(2)
+
+
+class Codes(IntEnum):
+    """Event types as a firm numbers them."""
+
+    KILL = 1
+
+
+class Alarms(IntEnum):
+    """Others, numbered by somebody else."""
+
+    HEDGE_MISSED = 1
+
+
+class Reports(StrEnum):
+    """Others, with a text."""
+
+    HEDGE_REPORTED = "KILL"
+
+
+class Messages(StrEnum):
+    """Others, with the same text."""
+
+    HEDGE_CLOSED = "KILL"
+
+
+def test_members_of_two_enums_that_are_equal_are_two_types(bus: RiskEventBus, make: Make) -> None:
+    """To Python `Codes.KILL == Alarms.HEDGE_MISSED`; a missed hedge must not be recorded as a kill switch."""
+    wanted: list[RiskEvent] = []
+    bus.subscribe("HEDGE_MISSED", wanted.append, inline=True)
+    events = [make(kind=kind) for kind in (Codes.KILL, Alarms.HEDGE_MISSED, *Reports, *Messages, "KILL")]
+    for event in events:
+        bus.publish(event)
+    names = [event.fields["event_type"] for event in events]
+    assert names == ["KILL", "HEDGE_MISSED", "HEDGE_REPORTED", "HEDGE_CLOSED", "KILL"]
+    assert wanted == [events[1]]
 
 
 def test_a_handler_gets_only_the_types_it_asked_for(bus: RiskEventBus, make: Make) -> None:
