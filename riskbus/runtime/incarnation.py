@@ -27,7 +27,7 @@ from riskbus.runtime.staging import CONTROL, Staging, make_append
 from riskbus.settings import AuditSettings, Durability, WriterKind
 from riskbus.stamps import uuid7
 from riskbus.status import State
-from riskbus.store.ring import SLOT, Ring
+from riskbus.store.ring import FOOTPRINT, Ring
 from riskbus.store.ring_files import create_ring
 
 _FAREWELL = 1.0  # seconds that the last lines for standard output and the logger get
@@ -194,7 +194,7 @@ def _make_ring(settings: AuditSettings, incarnation: str) -> Ring:
     directory = settings.staging_dir
     mount = find_mount(read_mounts(), PurePosixPath(os.path.realpath(directory)))
     shared = directory if mount is not None and mount.filesystem in TMPFS else None
-    slots = 1 << (settings.staging_size // SLOT).bit_length() - 1
+    slots = 1 << (settings.staging_size // FOOTPRINT).bit_length() - 1
     ring = create_ring(shared, incarnation, str(settings.path), slots)
     if ring.path is None:
         message = (

@@ -21,7 +21,7 @@ from riskbus.events import EventPriority, RiskEvent
 from riskbus.format.record import MAX_BODY_BYTES, as_json, dumps, encode_event, encode_shortened
 from riskbus.runtime.progress import Progress
 from riskbus.runtime.receipt import Receipt
-from riskbus.store.ring import ROOM, SLOT, Ring
+from riskbus.store.ring import NEAR, ROOM, SLOT, Ring
 from riskbus.store.ring_header import SIZE
 
 CONTROL = 4  # beside the four priorities: the kinds of record that are the log's own
@@ -143,6 +143,7 @@ def make_append(
             is CRITICAL; wakes the writer, and returns another receipt if nobody will take the record any more.
     """
     claim, put = staging.claim, staging.put
+    put_with_annex = staging.ring.put
     memory, words, mask = staging.ring.memory, staging.ring.words, staging.ring.slots - 1
     new_receipt = object.__new__
 
@@ -151,10 +152,12 @@ def make_append(
         try:
             body = dumps(event.fields, as_json)
             length = len(body)
-            if length <= ROOM and seq <= staging.limit:
+            if length <= NEAR and seq <= staging.limit:
                 start = SIZE + ((seq & mask) << _SLOT_SHIFT)
                 memory[start + 8 : start + 8 + length] = body
                 words[start >> 3] = (seq + 1) << 24 | event.priority << 20 | length  # as Ring.put
+            elif length <= ROOM and seq <= staging.limit:
+                put_with_annex(seq, body, event.priority)
             else:
                 put(seq, body if length <= MAX_BODY_BYTES else encode_shortened(body), event.priority)
         except BaseException as error:  # noqa: BLE001 -- orjson refused the payload, or KeyboardInterrupt came

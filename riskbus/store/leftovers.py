@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from riskbus.store import posix
-from riskbus.store.ring import SLOT, Ring
+from riskbus.store.ring import FOOTPRINT, Ring
 from riskbus.store.ring_header import SIZE, whose
 
 
@@ -52,7 +52,7 @@ def _look_at(path: Path, stream: tuple[int, int], log_path: str) -> Iterator[Lef
         blocks = path.stat().st_blocks
     except (OSError, ValueError):  # gone meanwhile, another user's, or empty
         return
-    if whose(memory[:SIZE]) is None or (len(memory) - SIZE) % SLOT:
+    if whose(memory[:SIZE]) is None or (len(memory) - SIZE) % FOOTPRINT:
         return
     ring = Ring(memory, path, -1)
     if path.name != f"riskbus-{ring.incarnation}.ring":

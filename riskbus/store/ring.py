@@ -5,11 +5,16 @@ It has a header and slots of equal size; the body of the record with number `seq
 into no other. So two publishers never touch the same slot, nobody needs a lock, and the order of records is the order
 of their numbers.
 
+    header │ slot 0 │ slot 1 │ … │ annex 0 │ annex 1 │ …
+
+A slot has room for the body of most records; what a longer one has beyond that is in the slot's annex, far away. The
+closer together the slots are that are written one after the other, the more of them the processor has at hand.
+
 Commit protocol. A slot is one 8-byte word and room for a body:
 
     word = (seq + 1) << 24 | kind << 20 | length          0: never used
 
-1. The publisher copies the body into the room.
+1. The publisher copies the body into the room, and into the annex.
 2. Then it stores the word, one aligned 8-byte store. The record is accepted from here on.
 3. The writer takes the slot when its word names the number it waits for.
 4. When the record is durable, `released` in the header rises past it; then, and not before, the slot may be used
@@ -21,8 +26,8 @@ between threads of one interpreter by its lock; after the death of the process b
 living writer in another process because x86-64 keeps the order of stores (Intel SDM volume 3, section 8.2.2). On other
 processors a writer in another process is refused.
 
-A body that is longer than the room is a file of its own beside the ring, renamed into place before its slot's word,
-with the kind's `LONG` bit, says so.
+A body that is longer than room and annex is a file of its own beside the ring, renamed into place before its slot's
+word, with the kind's `LONG` bit, says so.
 """
 
 import errno
@@ -34,8 +39,13 @@ from typing import NamedTuple
 from riskbus.store import posix
 from riskbus.store.ring_header import SIZE, Header
 
-SLOT = 1024
-ROOM = SLOT - 8
+SLOT = 512
+ANNEX = 512
+NEAR = SLOT - 8
+"""Bytes of a body that are in its slot."""
+ROOM = NEAR + ANNEX
+FOOTPRINT = SLOT + ANNEX
+"""Bytes of memory for each slot."""
 LONG = 8  # beside a kind: the body is in a file
 _SHIFT = 24
 _KIND_SHIFT = 20
@@ -72,9 +82,10 @@ class Ring(Header):
         self.descriptor = descriptor
         self._inode = path.stat().st_ino if path else 0
         self.path = path
-        self.slots = (len(memory) - SIZE) // SLOT
+        self.slots = (len(memory) - SIZE) // FOOTPRINT
         self._mask = self.slots - 1
-        self._slot_words = self.words[SIZE >> 3 :: SLOT >> 3]
+        self._annexes = SIZE + self.slots * SLOT
+        self._slot_words = self.words[SIZE >> 3 : self._annexes >> 3 : SLOT >> 3]
 
     # -- records
 
@@ -82,7 +93,11 @@ class Ring(Header):
         """Accept a body of at most `ROOM` bytes. The slot's earlier record must have been released."""
         start = SIZE + (seq & self._mask) * SLOT
         length = len(body)
-        self.memory[start + 8 : start + 8 + length] = body
+        near = body[:NEAR]
+        self.memory[start + 8 : start + 8 + len(near)] = near
+        if length > NEAR:
+            annex = self._annexes + (seq & self._mask) * ANNEX
+            self.memory[annex : annex + length - NEAR] = body[NEAR:]
         self.words[start >> 3] = (seq + 1) << _SHIFT | kind << _KIND_SHIFT | length
 
     def put_long(self, seq: int, body: bytes, kind: int) -> None:
@@ -124,10 +139,11 @@ class Ring(Header):
             if word >> _SHIFT != seq + 1:
                 break
             kind = word >> _KIND_SHIFT & _KIND_MASK
-            if kind & LONG:
+            length = word & _LENGTH_MASK
+            if kind & LONG or length > NEAR:
                 found.append(self._read(start, word))
             else:
-                found.append((seq, memory[start + 8 : start + 8 + (word & _LENGTH_MASK)], kind))
+                found.append((seq, memory[start + 8 : start + 8 + length], kind))
             seq += 1
             start += SLOT
         return found
@@ -139,7 +155,7 @@ class Ring(Header):
 
     def held(self) -> list[Held]:
         """Return every record that was accepted and neither overwritten nor handed on, in order, also released ones."""
-        starts = range(SIZE, SIZE + self.slots * SLOT, SLOT)
+        starts = range(SIZE, self._annexes, SLOT)
         return sorted(self._read(start, word) for start in starts if (word := self.words[start >> 3]))
 
     def hand_on(self, held: Held, heir: "Ring", seq: int) -> None:
@@ -196,4 +212,7 @@ class Ring(Header):
         seq, kind = (word >> _SHIFT) - 1, word >> _KIND_SHIFT & _KIND_MASK
         if kind & LONG:
             return Held(seq, Path(f"{self.path}.{seq}").read_bytes(), kind & ~LONG)
-        return Held(seq, self.memory[start + 8 : start + 8 + (word & _LENGTH_MASK)], kind)
+        length = word & _LENGTH_MASK
+        annex = self._annexes + (seq & self._mask) * ANNEX
+        near = self.memory[start + 8 : start + 8 + min(length, NEAR)]
+        return Held(seq, near + self.memory[annex : annex + max(length - NEAR, 0)], kind)

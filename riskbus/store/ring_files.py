@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from riskbus.store import posix
-from riskbus.store.ring import SLOT, Ring
+from riskbus.store.ring import FOOTPRINT, Ring
 from riskbus.store.ring_header import SIZE, new_header, whose
 
 _SUFFIX = ".ring"
@@ -18,7 +18,7 @@ def create_ring(directory: Path | None, incarnation: str, log_path: str, slots: 
 
     The file appears under its name when it is complete and locked, never before.
     """
-    size = SIZE + slots * SLOT
+    size = SIZE + slots * FOOTPRINT
     header = new_header(incarnation, log_path)
     if directory is not None:
         with suppress(OSError):

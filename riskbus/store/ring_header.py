@@ -9,7 +9,7 @@ import mmap
 import struct
 
 SIZE = 3 * 4096
-MAGIC = b"RISKRNG2"
+MAGIC = b"RISKRNG3"
 _EDGES = (4096, 2 * 4096)  # where the two places for the tree's edge begin: size, length, hashes
 _TEXT = 256  # where the text begins: incarnation, line feed, path of the log
 

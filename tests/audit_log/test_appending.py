@@ -63,6 +63,16 @@ def test_the_receipt_names_the_record(open_log: Open, event: Event, events: Read
     }
 
 
+def test_records_of_every_length_arrive_whole(open_log: Open, event: Event, events: Read) -> None:
+    """They are staged in a slot, in a slot and its annex, or in a file beside the ring."""
+    log = open_log()
+    texts = ["x" * length for length in range(100, 1100)]
+    for text in texts:
+        log.append(event(text=text))
+    assert log.flush(30)
+    assert [record["data"]["text"] for record in events()] == texts
+
+
 @pytest.mark.parametrize("durability", ["os", "group", "sync"])
 def test_every_durability_ends_with_a_durable_record(open_log: Open, event: Event, durability: str) -> None:
     """The settings differ in when, never in whether."""

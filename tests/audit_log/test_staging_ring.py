@@ -18,7 +18,7 @@ from riskbus.runtime.feed import Bell, LocalFeed, take
 from riskbus.runtime.progress import Progress
 from riskbus.runtime.staging import Staging
 from riskbus.settings import AuditSettings
-from riskbus.store.ring import ROOM, Held, Ring
+from riskbus.store.ring import NEAR, ROOM, Held, Ring
 from riskbus.store.ring_files import create_ring, find_abandoned
 
 # Python 3.12 and later warn of every fork beside threads, which is what these tests are about.
@@ -103,20 +103,21 @@ def test_a_ring_whose_writer_never_reached_the_volume_is_found_by_its_path(share
     assert len(find_abandoned(shared_memory, STREAM, "/log")) == 1
 
 
-def test_a_publisher_killed_at_any_step_leaves_a_whole_record_or_none(shared_memory: Path) -> None:
-    """Every single step of the interpreter through put; earlier records stay as they are."""
+@pytest.mark.parametrize("size", [40, NEAR + 100])
+def test_a_publisher_killed_at_any_step_leaves_a_whole_record_or_none(shared_memory: Path, size: int) -> None:
+    """Every single step of the interpreter through put, also into the annex; earlier records stay as they are."""
 
     def run(step: int) -> bool:
         ring = _make(shared_memory)
         for seq in range(SLOTS):
-            ring.put(seq, _record(seq, size=200), 1)
+            ring.put(seq, _record(seq, size=NEAR + 200), 1)
         ring.release(1)
-        killed = _killed_at_step(step, lambda: ring.put(SLOTS, _record(SLOTS), 2))
+        killed = _killed_at_step(step, lambda: ring.put(SLOTS, _record(SLOTS, size), 2))
         ring.give_up()
         (found,) = _find(shared_memory)
         alive = [held for held in found.held() if held.seq >= found.released]
-        before = [Held(seq, _record(seq, size=200), 1) for seq in range(1, SLOTS)]
-        assert alive in (before, [*before, Held(SLOTS, _record(SLOTS), 2)])
+        before = [Held(seq, _record(seq, size=NEAR + 200), 1) for seq in range(1, SLOTS)]
+        assert alive in (before, [*before, Held(SLOTS, _record(SLOTS, size), 2)])
         found.remove()
         found.give_up()
         return killed
