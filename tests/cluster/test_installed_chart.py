@@ -10,6 +10,7 @@ import pytest
 
 from tests.cluster.handle import CommandError
 from tests.cluster.local.paths import REPOSITORY
+from tests.cluster.volume_user import RESTRICTED_CONTAINER, RESTRICTED_POD
 from tests.policy_api.examples import changed
 
 if TYPE_CHECKING:
@@ -23,12 +24,15 @@ WORKLOAD: dict[str, Any] = {
     "kind": "Deployment",
     "metadata": {"name": "jules", "labels": {"app": "intraday-jules"}},
     "spec": {
-        "replicas": 0,
+        "replicas": 1,  # its pod need not run: that it is scheduled gives the claim its volume
         "strategy": {"type": "Recreate"},
         "selector": {"matchLabels": {"app": "jules"}},
         "template": {
             "metadata": {"labels": {"app": "jules"}},
-            "spec": {"containers": [{"name": "jules", "image": "localhost/none"}]},
+            "spec": {
+                "securityContext": RESTRICTED_POD,
+                "containers": [{"name": "jules", "image": "localhost/none", "securityContext": RESTRICTED_CONTAINER}],
+            },
         },
     },
 }
@@ -52,12 +56,15 @@ def test_its_roles_are_enough_to_install_a_policy_and_take_it_back(
 ) -> None:
     """A right that is missing shows as an error in the log, or as a policy that never gets there."""
     where = ["--namespace", namespace]
-    policy = changed({"metadata.namespace": namespace, "spec.volume.storageClassName": cluster.storage_class})
+    volume = {"size": "64Mi", "storageClassName": cluster.storage_class}
+    policy = changed({"metadata.namespace": namespace, "spec.volume": volume})
     objects = {"apiVersion": "v1", "kind": "List", "items": [WORKLOAD, policy]}
     cluster.kubectl("apply", *where, "--filename", "-", stdin=json.dumps(objects))
 
     cluster.kubectl("wait", *where, "rap/intraday", "--for=condition=Injected", "--timeout=60s")
     cluster.kubectl("wait", *where, "rap/intraday", "--for=condition=AlertsInstalled", "--timeout=60s")
+    told = "--for=jsonpath={.status.volumes[0].reclaimPolicy}"
+    cluster.kubectl("wait", *where, "rap/intraday", told, "--timeout=90s")
     made = cluster.kubectl("get", *where, "pvc,role,rolebinding,prometheusrule", "--output=name").split()
     cluster.kubectl("delete", *where, "rap/intraday", "--timeout=60s")
     left = cluster.kubectl("get", *where, "pvc,role,rolebinding,prometheusrule", "--output=name").split()

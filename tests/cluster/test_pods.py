@@ -135,3 +135,27 @@ def test_what_a_killed_process_had_accepted_is_written_by_the_next_one_in_the_po
     found = set(re.findall(r"^  [a-z ]+, ([a-z-]+): ", said, re.MULTILINE))
     # kill -9 may cut a write short: then the line is there unfinished, and whole in the next process's log.
     assert "Nothing is wrong" in said or found == {"torn"}
+
+
+def test_the_policy_tells_what_its_retention_adds_up_to(trading: Namespace) -> None:
+    """From what the pod is really given and what really becomes of its volume, not from what the policy wants."""
+    keeping = policy(trading.cluster, retention={"days": 2555}, validation={"interval": "10s"})
+    trading.apply(keeping, program(OPENER))
+    trading.wait_for("equities", "Ready", "Ready")
+
+    def told() -> Object:
+        found: Object = trading.get("riskauditpolicy/equities")["status"]
+        return found
+
+    eventually(lambda: "reclaimPolicy" in told()["volumes"][0], "what becomes of the volume is told")
+    given = trading.kubectl("exec", "deployment/jules", "--", "printenv", "RISK_AUDIT_RETENTION_DAYS")
+    assert told()["effectiveRetention"]["days"] == int(given) == 2555
+    assert "  2555  " in trading.kubectl("get", "rap", "equities", "--output=wide")
+
+    volume = trading.get("persistentvolumeclaim/jules-risk-audit")["spec"]["volumeName"]
+    for reclaim, endangered in (("Retain", False), ("Delete", True)):  # and what ends is deleted with its claim
+        change = json.dumps({"spec": {"persistentVolumeReclaimPolicy": reclaim}})
+        trading.cluster.kubectl("patch", "persistentvolume", volume, f"--patch={change}")
+        eventually(lambda: told()["volumes"][0]["reclaimPolicy"] == reclaim, f"{reclaim} is told")  # noqa: B023
+        basis = "\n".join(told()["effectiveRetention"]["basis"])
+        assert (f"set persistentVolumeReclaimPolicy of PersistentVolume {volume} to Retain" in basis) == endangered

@@ -11,6 +11,7 @@ from riskbus.settings import AuditSettings
 from riskbus_operator.api.audit import RESERVED_ENV
 from riskbus_operator.api.policy import RiskAuditPolicy
 from riskbus_operator.api.quantity import size_in_bytes
+from riskbus_operator.api.storage import LIBRARY_RETENTION_DAYS, LIBRARY_ROTATION_KEEP
 from riskbus_operator.desired.access import role, role_binding
 from riskbus_operator.desired.alerts import prometheus_rule
 from riskbus_operator.desired.claim import claim, claim_name
@@ -67,7 +68,8 @@ def test_the_library_understands_the_environment_that_the_operator_sets(variant:
     assert (settings.policy, settings.container) == (policy.metadata.name, "jules")
     assert settings.rotation_compress is policy.spec.audit.rotation.compress
     assert settings.rotation_max_size == size_in_bytes(policy.spec.audit.rotation.max_size)
-    assert settings.retention_days == (policy.spec.retention.days or 1827)
+    assert settings.retention_days == (policy.spec.retention.days or LIBRARY_RETENTION_DAYS)
+    assert settings.rotation_keep == LIBRARY_ROTATION_KEEP
     assert settings.writer == {"InProcess": "thread", "ChildProcess": "process"}[policy.spec.injection.writer]
     assert str(settings.staging_dir) == "/run/riskbus"
 

@@ -155,6 +155,16 @@ def claim(
     }
 
 
+def volume(reclaim: str, *, claim: str = "intraday-jules-risk-audit") -> Object:
+    """The PersistentVolume behind a claim."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": f"pv-of-{claim}"},
+        "spec": {"claimRef": {"name": claim}, "persistentVolumeReclaimPolicy": reclaim},
+    }
+
+
 def state(*objects: Object, pods: Iterable[Object] = (), rules: bool = True) -> State:
     """The namespace `trading` with these objects; the pods are those of the first workload."""
     by_kind: dict[str, list[Object]] = {}
@@ -169,6 +179,7 @@ def state(*objects: Object, pods: Iterable[Object] = (), rules: bool = True) -> 
         policies=tuple(by_kind.get("RiskAuditPolicy", ())),
         workloads={workload.key: workload for workload in workloads},
         claims=named.get("PersistentVolumeClaim", {}),
+        volumes={volume["spec"]["claimRef"]["name"]: volume for volume in by_kind.get("PersistentVolume", ())},
         storage_classes=named.get("StorageClass", {"fast-ssd": {"metadata": {"name": "fast-ssd"}}}),
         pods=dict.fromkeys(first, tuple(pods)),
         reports=named.get("RiskAuditReport", {}),

@@ -40,6 +40,13 @@ _POLICY_COLUMNS = [
     _column("Volume", ".spec.volume.size", "Size of each claim."),
     _column("Mode", ".spec.mode", "Enforce or Shadow."),
     _AGE,
+    _column(
+        "Retention",
+        ".status.effectiveRetention.days",
+        "Days that every record is kept, at least.",
+        "integer",
+        wide=True,
+    ),
     _column("Log path", ".spec.audit.logPath", "The audit log in the container.", wide=True),
     _column("Message", '.status.conditions[?(@.type=="Ready")].message', "What to do.", wide=True),
 ]

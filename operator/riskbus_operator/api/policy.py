@@ -52,7 +52,7 @@ class VolumeStatus(Model):
     ] = None
     reclaim_policy: Annotated[
         str | None,
-        Field(max_length=20, description=f"What becomes of the volume if the claim is deleted; {NOT_FILLED}."),
+        Field(max_length=20, description="What becomes of the volume if the claim is deleted: Retain or Delete."),
     ] = None
 
 
@@ -65,12 +65,20 @@ class Failure(Model):
 
 
 class EffectiveRetention(Model):
-    """The retention that the presets and days add up to."""
+    """The retention that the policy and the workloads add up to."""
 
-    days: Annotated[Count, Field(description="Days that every record is to be kept.")] = 0
+    days: Annotated[
+        Count | None,
+        Field(
+            description="Days that every record is kept, at least: the fewest of all containers; unset if the template "
+            "of one does not tell."
+        ),
+    ] = None
     basis: Annotated[
         tuple[Annotated[str, Field(max_length=512)], ...],
-        Field(max_length=16, description="What the number rests on: presets with their citations, or spec.retention."),
+        Field(
+            max_length=16, description="What the number rests on, what stays longer, and what it does not withstand."
+        ),
     ] = ()
 
 
@@ -95,7 +103,8 @@ class PolicyStatus(Model):
         tuple[Failure, ...], Field(max_length=MAX_FAILURES, description="What is wrong; at most 20 are listed.")
     ] = ()
     effective_retention: Annotated[
-        EffectiveRetention | None, Field(description=f"What the retention adds up to; {NOT_FILLED}.")
+        EffectiveRetention | None,
+        Field(description="What the retention adds up to; unset while no workload carries it."),
     ] = None
 
 

@@ -9,6 +9,10 @@ from .model import Model, Rule
 from .quantity import size_in_bytes
 from .strings import NOT_YET, SET, DnsName, Percent, Size, matching
 
+# What the library does where nothing is said; a test holds them to its settings.
+LIBRARY_RETENTION_DAYS = 1827
+LIBRARY_ROTATION_KEEP = 30
+
 
 class AccessMode(StrEnum):
     """Access modes of a claim that an audit log can be written through."""
@@ -148,7 +152,7 @@ class Retention(Model):
             ge=1,
             le=36525,
             description="RISK_AUDIT_RETENTION_DAYS: days that every record is kept, at least; a segment goes only when "
-            "all of it is older. Unset: 1827, the library's own.",
+            f"all of it is older. Unset: {LIBRARY_RETENTION_DAYS}, the library's own.",
         ),
     ] = None
     lock: Annotated[

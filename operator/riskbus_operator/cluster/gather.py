@@ -1,4 +1,4 @@
-"""Gather the state of a namespace: a few lists, and pods only of the workloads that a policy covers."""
+"""Gather the state of a namespace: a few lists, and pods and volumes only of the workloads that a policy covers."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from riskbus_operator.api.errors import InvalidObjectError
 from riskbus_operator.api.policy import RiskAuditPolicy
+from riskbus_operator.desired.claim import claim_name
 from riskbus_operator.desired.names import Object
 from riskbus_operator.policy.selection import matches
 from riskbus_operator.policy.state import State, Workload, WorkloadKey
@@ -27,14 +28,17 @@ async def gather(cluster: Cluster, namespace: str) -> State:
         rules = group.create_task(_rules(cluster, namespace))
     found = {kind: task.result() for kind, task in lists.items()}
     workloads = {workload.key: workload for workload in map(Workload, (*found["Deployment"], *found["StatefulSet"]))}
+    claims = _by_name(found["PersistentVolumeClaim"])
+    covered = _covered(found["RiskAuditPolicy"], workloads)
     return State(
         namespace=namespace,
         now=datetime.now(UTC),
         policies=tuple(found["RiskAuditPolicy"]),
         workloads=workloads,
-        claims=_by_name(found["PersistentVolumeClaim"]),
+        claims=claims,
+        volumes=await _volumes(cluster, covered, claims),
         storage_classes=_by_name(classes.result()),
-        pods=await _pods(cluster, namespace, found["RiskAuditPolicy"], workloads),
+        pods=await _pods(cluster, namespace, covered),
         reports=_by_name(found["RiskAuditReport"]),
         roles=_by_name(found["Role"]),
         role_bindings=_by_name(found["RoleBinding"]),
@@ -56,16 +60,35 @@ async def _rules(cluster: Cluster, namespace: str) -> dict[str, Object] | None:
         raise
 
 
+def _covered(policies: Iterable[Object], workloads: Mapping[WorkloadKey, Workload]) -> list[Workload]:
+    """Workloads that a policy matches."""
+    models = list(_readable(policies))
+    return [workload for workload in workloads.values() if any(matches(policy, workload) for policy in models)]
+
+
+async def _volumes(cluster: Cluster, workloads: Iterable[Workload], claims: Mapping[str, Object]) -> dict[str, Object]:
+    """Volumes behind the claims of the covered workloads, one by one: the cluster may have thousands of others."""
+    found: dict[str, Object] = {}
+    for name in (claim_name(workload.key.name) for workload in workloads):
+        volume = claims.get(name, {}).get("spec", {}).get("volumeName")
+        if volume is None:
+            continue
+        try:
+            found[name] = await cluster.get("PersistentVolume", "", volume)
+        except ApiError as error:
+            if not error.missing:  # a claim whose volume is gone is Lost, and its phase says so
+                raise
+    return found
+
+
 async def _pods(
-    cluster: Cluster, namespace: str, policies: Iterable[Object], workloads: Mapping[WorkloadKey, Workload]
+    cluster: Cluster, namespace: str, workloads: Iterable[Workload]
 ) -> dict[WorkloadKey, tuple[Object, ...]]:
     """Pods of the covered workloads, selected by the API server: a namespace may have thousands of others."""
-    models = list(_readable(policies))
-    covered = [key for key, workload in workloads.items() if any(matches(policy, workload) for policy in models)]
     found: dict[WorkloadKey, tuple[Object, ...]] = {}
-    for key in covered:
-        selector = label_selector(workloads[key].obj["spec"]["selector"])
-        found[key] = tuple(await cluster.list("Pod", namespace, selector=selector))
+    for workload in workloads:
+        selector = label_selector(workload.obj["spec"]["selector"])
+        found[workload.key] = tuple(await cluster.list("Pod", namespace, selector=selector))
     return found
 
 

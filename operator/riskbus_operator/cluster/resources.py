@@ -30,6 +30,7 @@ _ALL = (
     Resource(kind="Deployment", api_version="apps/v1", plural="deployments"),
     Resource(kind="StatefulSet", api_version="apps/v1", plural="statefulsets"),
     Resource(kind="PersistentVolumeClaim", api_version="v1", plural="persistentvolumeclaims"),
+    Resource(kind="PersistentVolume", api_version="v1", plural="persistentvolumes", namespaced=False),
     Resource(kind="Pod", api_version="v1", plural="pods"),
     Resource(kind="StorageClass", api_version="storage.k8s.io/v1", plural="storageclasses", namespaced=False),
     Resource(kind="Role", api_version=_RBAC, plural="roles"),

@@ -81,3 +81,7 @@ class Facts:
     def claim(self, item: WorkloadPlan) -> Object | None:
         """The workload's claim as it was gathered."""
         return self.state.claims.get(claim_name(item.key.name))
+
+    def volume(self, item: WorkloadPlan) -> Object | None:
+        """The PersistentVolume behind the workload's claim; None while it has none."""
+        return self.state.volumes.get(claim_name(item.key.name))

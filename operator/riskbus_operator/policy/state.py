@@ -87,6 +87,7 @@ class State:
         policies: Every RiskAuditPolicy, as decoded JSON.
         workloads: Every Deployment and StatefulSet.
         claims: Every PersistentVolumeClaim by name.
+        volumes: The PersistentVolume behind each bound claim, by the claim's name.
         storage_classes: Every StorageClass of the cluster by name.
         pods: Pods of the workloads that a policy covers.
         reports: Every RiskAuditReport by the name of its pod.
@@ -100,6 +101,7 @@ class State:
     policies: tuple[Object, ...] = ()
     workloads: Mapping[WorkloadKey, Workload] = field(default_factory=dict)
     claims: Mapping[str, Object] = field(default_factory=dict)
+    volumes: Mapping[str, Object] = field(default_factory=dict)
     storage_classes: Mapping[str, Object] = field(default_factory=dict)
     pods: Mapping[WorkloadKey, tuple[Object, ...]] = field(default_factory=dict)
     reports: Mapping[str, Object] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from .actions import Outcome, PolicyPlan, WorkloadPlan
 from .conditions import conditions, halted
 from .facts import Facts
 from .pods import health
+from .retention import effective_retention
 from .state import State
 
 _MAX_MESSAGE = 1024
@@ -40,6 +41,7 @@ def status(plan: PolicyPlan, state: State, outcomes: Mapping[str, Outcome]) -> P
         pods=pods.counts(),
         volumes=tuple(_volumes(facts))[:_MAX_VOLUMES],
         failures=tuple(_failures(facts))[:MAX_FAILURES],
+        effective_retention=effective_retention(facts),
     )
 
 
@@ -97,6 +99,7 @@ def _volumes(facts: Facts) -> Iterator[VolumeStatus]:
                 phase=found.get("phase", "Pending"),
                 capacity=found.get("capacity", {}).get("storage"),
                 used_percent=_used_percent(facts, item),
+                reclaim_policy=(facts.volume(item) or {}).get("spec", {}).get("persistentVolumeReclaimPolicy"),
             )
 
 
