@@ -21,14 +21,13 @@ from riskbus.events import EventPriority, RiskEvent
 from riskbus.format.record import MAX_BODY_BYTES, as_json, dumps, encode_event, encode_shortened
 from riskbus.runtime.progress import Progress
 from riskbus.runtime.receipt import Receipt
-from riskbus.store.ring import NEAR, ROOM, SLOT, Ring
+from riskbus.store.ring import NEAR, ROOM, SLOT, UNIT, Ring, mark
 from riskbus.store.ring_header import SIZE
 
 CONTROL = 4  # beside the four priorities: the kinds of record that are the log's own
 CHECKPOINT = 5
 
 _ASIDE_LIMIT = 64 << 20  # bytes that wait aside when the writer does not come; minutes of a busy day
-_SLOT_SHIFT = SLOT.bit_length() - 1
 _CRITICAL = EventPriority.CRITICAL
 
 Staged = tuple[int, bytes, int]
@@ -144,7 +143,8 @@ def make_append(
     """
     claim, put = staging.claim, staging.put
     put_with_annex = staging.ring.put
-    memory, words, mask = staging.ring.memory, staging.ring.words, staging.ring.slots - 1
+    memory, words, mask = staging.ring.memory, staging.ring.slot_words, staging.ring.slots - 1
+    marks = tuple(map(mark, EventPriority))
     new_receipt = object.__new__
 
     def append(event: RiskEvent) -> Receipt:
@@ -153,9 +153,10 @@ def make_append(
             body = dumps(event.fields, as_json)
             length = len(body)
             if length <= NEAR and seq <= staging.limit:
-                start = SIZE + ((seq & mask) << _SLOT_SHIFT)
-                memory[start + 8 : start + 8 + length] = body
-                words[start >> 3] = (seq + 1) << 24 | event.priority << 20 | length  # as Ring.put
+                index = seq & mask  # from here on as Ring.put, and multiplied, as shifting costs more
+                start = index * SLOT + SIZE
+                memory[start : start + length] = body
+                words[index] = seq * UNIT + (marks[event.priority] + length)
             elif length <= ROOM and seq <= staging.limit:
                 put_with_annex(seq, body, event.priority)
             else:

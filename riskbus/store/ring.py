@@ -10,7 +10,7 @@ of their numbers.
 A slot has room for the body of most records; what a longer one has beyond that is in the slot's annex, far away. The
 closer together the slots are that are written one after the other, the more of them the processor has at hand.
 
-Commit protocol. A slot is one 8-byte word and room for a body:
+Commit protocol. A slot is room for a body, and one 8-byte word at its end:
 
     word = (seq + 1) << 24 | kind << 20 | length          0: never used
 
@@ -46,8 +46,10 @@ NEAR = SLOT - 8
 ROOM = NEAR + ANNEX
 FOOTPRINT = SLOT + ANNEX
 """Bytes of memory for each slot."""
+UNIT = 1 << 24
+"""What the word of a slot grows by from number to number."""
 LONG = 8  # beside a kind: the body is in a file
-_SHIFT = 24
+_SHIFT = UNIT.bit_length() - 1
 _KIND_SHIFT = 20
 _LENGTH_MASK = (1 << _KIND_SHIFT) - 1
 _KIND_MASK = 0xF
@@ -68,11 +70,17 @@ class Held(NamedTuple):
     kind: int
 
 
+def mark(kind: int) -> int:
+    """Return what the word of a slot says beside number and length."""
+    return UNIT + (kind << _KIND_SHIFT)  # number 0 has the word of 1, as 0 says that the slot was never used
+
+
 class Ring(Header):
     """A mapped ring, owned by this process. `put` and `get` are safe from any thread, for different numbers.
 
     Attributes:
         slots: how many records it holds, a power of two.
+        slot_words: the words of the slots.
         descriptor: the file, and its lock; -1 after `give_up`.
         path: the file, None if the memory is private and ends with the process.
     """
@@ -85,20 +93,18 @@ class Ring(Header):
         self.slots = (len(memory) - SIZE) // FOOTPRINT
         self._mask = self.slots - 1
         self._annexes = SIZE + self.slots * SLOT
-        self._slot_words = self.words[SIZE >> 3 : self._annexes >> 3 : SLOT >> 3]
+        self.slot_words = self.words[SIZE + NEAR >> 3 : self._annexes >> 3 : SLOT >> 3]
 
     # -- records
 
     def put(self, seq: int, body: bytes, kind: int) -> None:
         """Accept a body of at most `ROOM` bytes. The slot's earlier record must have been released."""
-        start = SIZE + (seq & self._mask) * SLOT
-        length = len(body)
-        near = body[:NEAR]
-        self.memory[start + 8 : start + 8 + len(near)] = near
-        if length > NEAR:
-            annex = self._annexes + (seq & self._mask) * ANNEX
-            self.memory[annex : annex + length - NEAR] = body[NEAR:]
-        self.words[start >> 3] = (seq + 1) << _SHIFT | kind << _KIND_SHIFT | length
+        index, length = seq & self._mask, len(body)
+        start, annex = SIZE + index * SLOT, self._annexes + index * ANNEX
+        near, rest = body[:NEAR], body[NEAR:]
+        self.memory[start : start + len(near)] = near
+        self.memory[annex : annex + len(rest)] = rest
+        self.slot_words[index] = seq * UNIT + mark(kind) + length
 
     def put_long(self, seq: int, body: bytes, kind: int) -> None:
         """Accept a body that is longer than a slot. Makes system calls, on memory.
@@ -115,9 +121,8 @@ class Ring(Header):
 
     def get(self, seq: int) -> Held | None:
         """Return the record with this number, or None if it is not in a slot."""
-        start = SIZE + (seq & self._mask) * SLOT
-        word = self.words[start >> 3]
-        return self._read(start, word) if word >> _SHIFT == seq + 1 else None
+        word = self.slot_words[seq & self._mask]
+        return self._read(word) if word >> _SHIFT == seq + 1 else None
 
     def take(self, seq: int, most: int) -> list[tuple[int, bytes, int]]:
         """Return number, body and kind of the records from this number on, at most so many, up to the first gap."""
@@ -135,15 +140,15 @@ class Ring(Header):
         memory = self.memory
         found: list[tuple[int, bytes, int]] = []
         start = SIZE + first * SLOT
-        for word in self._slot_words[first : first + count].tolist():  # in one call, as each read of a word costs
+        for word in self.slot_words[first : first + count].tolist():  # in one call, as each read of a word costs
             if word >> _SHIFT != seq + 1:
                 break
             kind = word >> _KIND_SHIFT & _KIND_MASK
             length = word & _LENGTH_MASK
             if kind & LONG or length > NEAR:
-                found.append(self._read(start, word))
+                found.append(self._read(word))
             else:
-                found.append((seq, memory[start + 8 : start + 8 + length], kind))
+                found.append((seq, memory[start : start + length], kind))
             seq += 1
             start += SLOT
         return found
@@ -155,8 +160,7 @@ class Ring(Header):
 
     def held(self) -> list[Held]:
         """Return every record that was accepted and neither overwritten nor handed on, in order, also released ones."""
-        starts = range(SIZE, self._annexes, SLOT)
-        return sorted(self._read(start, word) for start in starts if (word := self.words[start >> 3]))
+        return sorted(self._read(word) for word in self.slot_words.tolist() if word)
 
     def hand_on(self, held: Held, heir: "Ring", seq: int) -> None:
         """Move a record to another ring, under a new number, so that a kill at any moment leaves it in exactly one.
@@ -201,18 +205,18 @@ class Ring(Header):
         self.descriptor = -1
 
     def _forget(self, seq: int) -> None:
-        start = SIZE + (seq & self._mask) * SLOT
-        word = self.words[start >> 3]
+        index = seq & self._mask
+        word = self.slot_words[index]
         if word >> _SHIFT == seq + 1:
-            self.words[start >> 3] = 0
+            self.slot_words[index] = 0
             if word >> _KIND_SHIFT & LONG:
                 self.drop_long(seq)
 
-    def _read(self, start: int, word: int) -> Held:
+    def _read(self, word: int) -> Held:
         seq, kind = (word >> _SHIFT) - 1, word >> _KIND_SHIFT & _KIND_MASK
         if kind & LONG:
             return Held(seq, Path(f"{self.path}.{seq}").read_bytes(), kind & ~LONG)
-        length = word & _LENGTH_MASK
-        annex = self._annexes + (seq & self._mask) * ANNEX
-        near = self.memory[start + 8 : start + 8 + min(length, NEAR)]
+        index, length = seq & self._mask, word & _LENGTH_MASK
+        start, annex = SIZE + index * SLOT, self._annexes + index * ANNEX
+        near = self.memory[start : start + min(length, NEAR)]
         return Held(seq, near + self.memory[annex : annex + max(length - NEAR, 0)], kind)
