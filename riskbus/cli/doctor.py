@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from riskbus.cli.checkup import Checkup, examine
+from riskbus.cli.checkup import Checkup, Result, examine
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -56,13 +56,22 @@ def _document(checkup: Checkup) -> dict[str, Any]:
 
 
 def _text(checkup: Checkup) -> Iterator[str]:
-    names = max(12, *(len(check.name) for check in checkup.checks))
-    for check in checkup.checks:
-        yield f"{check.result:<5} {check.name:<{names}} {check.message}"
+    """Lines for people, the reasons last: Kubernetes shows the end of a failed container's output with the pod."""
     if checkup.settings:
-        yield "\nSettings:"
+        yield "Settings:"
     width = max((len(setting.variable) for setting in checkup.settings), default=0)
     for variable, value, source in checkup.settings:
         yield f"  {variable:<{width}}  {value or '(empty)'}  [{source}]"
+    if checkup.settings:
+        yield ""
+    names = max(12, *(len(check.name) for check in checkup.checks))
+    for check in checkup.checks:
+        yield f"{check.result:<5} {check.name:<{names}} {check.message}"
     yield ""
-    yield "This place is fit for an audit log." if checkup.fit else "This place is not fit for an audit log."
+    if checkup.fit:
+        yield "This place is fit for an audit log."
+        return
+    yield "This place is not fit for an audit log:"
+    for check in checkup.checks:
+        if check.result is Result.FAIL:
+            yield f"  {check.name}: {check.message}"

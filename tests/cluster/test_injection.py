@@ -124,6 +124,27 @@ def test_a_workload_that_is_not_selected_any_more_is_left_without_a_trace(inject
 
 
 @pytest.mark.usefixtures("operator")
+def test_a_named_init_container_is_covered_and_given_back_without_a_trace(here: Namespace) -> None:
+    """A checklist before the start needs the volume of what starts."""
+    checked = workload()
+    pod = checked["spec"]["template"]["spec"]
+    pod["initContainers"] = [{**pod["containers"][0], "name": "doctor"}]
+    here.apply(checked)
+    before = here.template("deployment/jules")
+    named = {"selector": {"matchLabels": {"team": "equities"}}, "containers": ["doctor", "jules"]}
+    here.apply(policy(here.cluster, workloads=named))
+    here.wait_for("equities", "Injected", "Injected")
+
+    after = here.template("deployment/jules")
+    assert after["initContainers"][0]["volumeMounts"] == after["containers"][0]["volumeMounts"]
+    removal = '[{"op":"remove","path":"/spec/template/spec/initContainers/0/volumeMounts"}]'
+    here.kubectl("patch", "deployment/jules", "--type=json", f"--patch={removal}")
+    eventually(lambda: here.template("deployment/jules") == after, "the mount is back")
+    here.kubectl("delete", "riskauditpolicy/equities", "--timeout=60s")
+    assert here.template("deployment/jules") == before
+
+
+@pytest.mark.usefixtures("operator")
 def test_a_rollout_that_would_deadlock_is_refused_before_anything_is_touched(here: Namespace) -> None:
     """A ReadWriteOnce volume and a surge: the new pod waits for the old one, for ever (kubernetes #115997)."""
     here.apply(workload(replicas=1, strategy={"type": "RollingUpdate"}), policy(here.cluster))

@@ -39,12 +39,13 @@ def lines(ended: subprocess.CompletedProcess[str]) -> dict[str, str]:
 
 
 def test_a_place_that_loses_records_is_not_fit(riskbus: Riskbus) -> None:
-    """Exit code 1, with the reason and the remedy."""
+    """Exit code 1, with the reason and the remedy; and these last, where Kubernetes looks for them."""
     ended = riskbus("doctor", "--path", SHARED_MEMORY)
     assert ended.returncode == 1
     assert lines(ended)["mount"].startswith("FAIL Invalid/EphemeralTmpfs")
-    assert "mount a PersistentVolumeClaim" in ended.stdout
-    assert ended.stdout.endswith("This place is not fit for an audit log.\n")
+    reasons = ended.stdout.partition("\nThis place is not fit for an audit log:\n")[2]
+    assert reasons.startswith("  mount: Invalid/EphemeralTmpfs")
+    assert "mount a PersistentVolumeClaim" in reasons
 
 
 def test_a_wrong_setting_is_found_and_the_rest_is_examined_all_the_same(riskbus: Riskbus) -> None:

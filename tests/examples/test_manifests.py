@@ -20,6 +20,7 @@ def objects(file: str) -> dict[tuple[str, str], dict[str, Any]]:
 EXAMPLES = [
     ("deployment.yaml", "intraday-jules", "policy.yaml", "intraday"),
     ("ephemeral.yaml", "intraday-ephemeral", "ephemeral.yaml", "ephemeral"),
+    ("checked.yaml", "intraday-checked", "checked.yaml", "checked"),
 ]
 
 
@@ -40,17 +41,17 @@ def test_a_deployment_fits_the_restricted_standard_and_a_single_writer(file: str
     """Its namespace enforces the standard, and one ReadWriteOnce volume takes one pod at a time."""
     spec = objects(file)["Deployment", name]["spec"]
     pod = spec["template"]["spec"]
-    (container,) = pod["containers"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
     assert pod["serviceAccountName"] == name
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsUser"] == 65532
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    for container in (*pod.get("initContainers", ()), *pod["containers"]):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
 
 
 def test_the_deployment_says_nothing_about_the_audit_log() -> None:

@@ -13,7 +13,13 @@ Object = dict[str, Any]
 
 NOW = datetime(2026, 1, 15, 14, 30, tzinfo=UTC)
 DIRECTORY = "/var/log/intraday-jules"
-LIST_KEYS = {"containers": "name", "env": "name", "volumes": "name", "volumeMounts": "mountPath"}
+LIST_KEYS = {
+    "containers": "name",
+    "initContainers": "name",
+    "env": "name",
+    "volumes": "name",
+    "volumeMounts": "mountPath",
+}
 
 
 def policy(name: str = "intraday", *, created: str = "2026-01-01T00:00:00Z", **spec: Any) -> Object:

@@ -81,6 +81,15 @@ def test_what_is_wanted_and_not_yet_injected_does_not_count() -> None:
     assert status(plan(gathered).policies[0], gathered, {}).effective_retention is None
 
 
+def test_what_another_policy_gave_the_pods_is_not_this_ones() -> None:
+    """Until the new policy's own settings are in the template, it has no days to speak of."""
+    wanted, carrying = injected(policy("older", retention={"days": 30}), deployment())
+    gathered = state(policy(retention={"days": 2555}), carrying)
+
+    assert wanted["metadata"]["name"] == "older"
+    assert status(plan(gathered).policies[0], gathered, {}).effective_retention is None
+
+
 @pytest.mark.parametrize(("keep", "told"), [({}, "30"), ({"RISK_AUDIT_ROTATION_KEEP": "7"}, "7")])
 def test_the_segments_that_stay_however_old_are_told(keep: dict[str, str], told: str) -> None:
     """Who counts on the space that old records free must know what is never freed."""

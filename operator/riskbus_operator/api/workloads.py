@@ -83,7 +83,7 @@ class Workloads(Model):
         Field(
             max_length=32,
             json_schema_extra=SET,
-            description="Containers that write risk events. Empty means every container of the pod (init containers "
-            "excepted).",
+            description="Containers that get the environment and the volume. Empty means every container of the pod, "
+            "init containers excepted; one that runs riskbus doctor gets them if it is named here.",
         ),
     ] = ()

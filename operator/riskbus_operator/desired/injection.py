@@ -25,10 +25,17 @@ _STAGING_LIMIT = "128Mi"
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerPart:
-    """What one container gets."""
+    """What one container gets.
+
+    Attributes:
+        env: Entries for its environment.
+        mounts: Entries for its volumeMounts.
+        init: Whether it is one of the pod template's initContainers.
+    """
 
     env: tuple[Object, ...]
     mounts: tuple[Object, ...]
+    init: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +70,9 @@ def per_pod_directory(policy: RiskAuditPolicy) -> bool:
     return several_writers(policy) if chosen is None else chosen
 
 
-def injection(policy: RiskAuditPolicy, *, workload: str, containers: tuple[str, ...]) -> Injection:
+def injection(
+    policy: RiskAuditPolicy, *, workload: str, containers: tuple[str, ...], init_containers: tuple[str, ...] = ()
+) -> Injection:
     """Everything that the policy wants in the pod template of the workload, for these containers."""
     mount: Object = {"name": VOLUME_NAME, "mountPath": audit_directory(policy)}
     if per_pod_directory(policy):
@@ -71,8 +80,10 @@ def injection(policy: RiskAuditPolicy, *, workload: str, containers: tuple[str, 
     staging: Object = {"name": STAGING_VOLUME_NAME, "mountPath": STAGING_DIRECTORY}
     return Injection(
         containers={
-            name: ContainerPart(env=tuple(environment(policy, name)), mounts=(dict(mount), dict(staging)))
-            for name in containers
+            name: ContainerPart(
+                env=tuple(environment(policy, name)), mounts=(dict(mount), dict(staging)), init=name in init_containers
+            )
+            for name in (*containers, *init_containers)
         },
         volumes=(
             {"name": VOLUME_NAME, "persistentVolumeClaim": {"claimName": claim_name(workload)}},
@@ -83,12 +94,12 @@ def injection(policy: RiskAuditPolicy, *, workload: str, containers: tuple[str, 
 
 def template_spec(wanted: Injection) -> Object:
     """The injection as the `spec` of a workload; empty if nothing is injected."""
-    containers = [
-        {"name": name} | _without_empty({"env": list(part.env), "volumeMounts": list(part.mounts)})
-        for name, part in wanted.containers.items()
-        if part.env or part.mounts
-    ]
-    pod = _without_empty({"containers": containers, "volumes": list(wanted.volumes)})
+    lists: dict[str, list[Object]] = {"initContainers": [], "containers": []}
+    for name, part in wanted.containers.items():
+        if part.env or part.mounts:
+            fields = _without_empty({"env": list(part.env), "volumeMounts": list(part.mounts)})
+            lists["initContainers" if part.init else "containers"].append({"name": name} | fields)
+    pod = _without_empty(lists | {"volumes": list(wanted.volumes)})
     return {"template": {"spec": pod}} if pod else {}
 
 

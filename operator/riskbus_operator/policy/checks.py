@@ -72,7 +72,7 @@ def selected_by_older_policy(candidate: Candidate) -> Finding | None:
 
 def container_not_found(candidate: Candidate) -> Finding | None:
     """A container that the policy names is not in the template."""
-    have = candidate.workload.container_names
+    have = [one["name"] for one in (*candidate.workload.containers, *candidate.workload.init_containers)]
     missing = [name for name in candidate.policy.spec.workloads.containers if name not in have]
     if not missing:
         return None

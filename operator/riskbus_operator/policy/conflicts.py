@@ -40,7 +40,7 @@ def conflicts(workload: Workload, wanted: Injection) -> tuple[Conflict, ...]:
     """Every conflict of the workload's template with the injection, in the template's order."""
     return tuple(_volume_conflicts(workload, wanted)) + tuple(
         conflict
-        for container in workload.pod_spec.get("containers", ())
+        for container in (*workload.containers, *workload.init_containers)
         if container["name"] in wanted.containers
         for conflict in _container_conflicts(workload, container, wanted.containers[container["name"]])
     )
@@ -56,6 +56,7 @@ def without(wanted: Injection, skipped: tuple[Conflict, ...]) -> Injection:
                 mounts=tuple(
                     mount for mount in part.mounts if ("MountConflict", name, mount["mountPath"]) not in left_out
                 ),
+                init=part.init,
             )
         )
         for name, part in wanted.containers.items()
@@ -74,11 +75,12 @@ def _staged_or_not(part: ContainerPart) -> ContainerPart:
     return ContainerPart(
         env=tuple(entry for entry in part.env if entry["name"] != _STAGING_VARIABLE),
         mounts=tuple(mount for mount in part.mounts if mount["mountPath"] != STAGING_DIRECTORY),
+        init=part.init,
     )
 
 
 def _container_conflicts(workload: Workload, container: Object, part: ContainerPart) -> Iterator[Conflict]:
-    path = (*_POD_SPEC, "f:containers", item_step(name=container["name"]))
+    path = (*_POD_SPEC, "f:initContainers" if part.init else "f:containers", item_step(name=container["name"]))
     yield from _env_conflicts(workload, container, part, (*path, "f:env"))
     yield from _mount_conflicts(workload, container, part, (*path, "f:volumeMounts"))
 

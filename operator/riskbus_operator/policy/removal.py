@@ -46,6 +46,7 @@ def injected_by(workload: Workload) -> str | None:
     part = owned(workload.obj)
     if not part:
         return None
-    containers = part.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
+    pod = part.get("spec", {}).get("template", {}).get("spec", {})
+    containers = (*pod.get("containers", ()), *pod.get("initContainers", ()))
     variables = [entry for container in containers for entry in container.get("env", ())]
     return next((entry["value"] for entry in variables if entry["name"] == "RISK_AUDIT_POLICY"), _NOBODY)

@@ -55,7 +55,8 @@ def effective_retention(facts: Facts) -> EffectiveRetention | None:
 def _carrying(facts: Facts) -> Iterator[_Container]:
     """Containers whose template names this policy, injected now or before."""
     for item in facts.plan.governed:
-        for container in facts.state.workloads[item.key].pod_spec.get("containers", ()):
+        workload = facts.state.workloads[item.key]
+        for container in (*workload.containers, *workload.init_containers):
             env = {entry["name"]: entry for entry in container.get("env", ())}
             if env.get(_POLICY_VARIABLE, {}).get("value") == facts.plan.name:
                 yield _Container(workload=item.key, name=container["name"], env=env)

@@ -56,9 +56,14 @@ class Workload:
         return spec
 
     @property
-    def container_names(self) -> tuple[str, ...]:
-        """Names of the containers, without init containers."""
-        return tuple(container["name"] for container in self.pod_spec.get("containers", ()))
+    def containers(self) -> tuple[Object, ...]:
+        """The template's containers, without init containers."""
+        return tuple(self.pod_spec.get("containers") or ())
+
+    @property
+    def init_containers(self) -> tuple[Object, ...]:
+        """The template's init containers."""
+        return tuple(self.pod_spec.get("initContainers") or ())
 
     @property
     def service_account(self) -> str:

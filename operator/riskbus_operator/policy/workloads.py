@@ -41,13 +41,14 @@ def plan_workload(
 
 
 def wanted_injection(policy: RiskAuditPolicy, workload: Workload) -> Injection:
-    """What the policy wants in the workload; only containers that are there are named.
+    """What the policy wants in the workload; only containers that are there are named, and init ones only if chosen.
 
     A server-side apply that names another one would keep it alive, without an image, after the user removed it.
     """
     chosen = policy.spec.workloads.containers
-    names = tuple(name for name in workload.container_names if not chosen or name in chosen)
-    return injection(policy, workload=workload.key.name, containers=names)
+    names = tuple(one["name"] for one in workload.containers if not chosen or one["name"] in chosen)
+    init_names = tuple(one["name"] for one in workload.init_containers if one["name"] in chosen)
+    return injection(policy, workload=workload.key.name, containers=names, init_containers=init_names)
 
 
 def patch_of(workload: Workload, wanted: Injection) -> Object:
