@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -143,14 +142,23 @@ def shortened(text: str, width: int = 200) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
+RECORDS = f"""
+import json
+from riskbus.testing import read_records
+told = ("event_id", "event_type", "data")
+print(json.dumps([{{key: record[key] for key in told}} for record in read_records("{DIRECTORY}/risk_audit.jsonl")]))
+"""
+
+
 def records(target: Target) -> list[Any]:
     """Every whole record on the volume, of all incarnations; `kill -9` may leave an unfinished line at a file's end."""
-    each = f"for segment in {DIRECTORY}/risk_audit-*.jsonl; do cat $segment; echo; done"
-    found = []
-    for line in target.kubectl("exec", "deployment/intraday-jules", "--", "sh", "-c", each).splitlines():
-        with contextlib.suppress(ValueError):
-            found.append(json.loads(line))
+    found: list[Any] = json.loads(in_pod(target, "python", "-c", RECORDS))
     return found
+
+
+def in_pod(target: Target, *command: str) -> str:
+    """Run a command in the trading process's container and return what it printed."""
+    return target.kubectl("exec", "deployment/intraday-jules", "--", *command)
 
 
 def events(target: Target) -> list[tuple[str, str]]:
@@ -187,14 +195,19 @@ def survive_kill(target: Target) -> None:
     """`kill -9` in the middle of a burst: the container starts again, and everything that was accepted is there."""
     with step("kill -9 the trading process, in the middle of a burst of events"):
         wait_until("the workload has published a KILL_SWITCH", lambda: has_kill_switch(target))
-        before, running, recoveries = events(target), pod(target), recovered(target)
-        show(target.kubectl("exec", "deployment/intraday-jules", "--", "python", "-c", FLASH_CRASH_AND_KILL))
+        before, running, recoveries = events(target), pod(target), len(recovered(target))
+        show(in_pod(target, "python", "-c", FLASH_CRASH_AND_KILL))
         wait_until(
             "the container starts again", lambda: pod(target).get("restarts", "") not in ("", running["restarts"])
         )
         show(compare(target, before))
-        wait_until("the next process recovers what was accepted", lambda: len(recovered(target)) > len(recoveries))
-        show(flash_crash(target))
+        wait_until("the next process has taken the memory of the killed one over", lambda: rings(target) == 1)
+        show(flash_crash(target, sum(recovered(target)[recoveries:])))
+
+
+def rings(target: Target) -> int:
+    """Rings in the pod's memory: one for the process that lives, and one for each whose records nobody took over."""
+    return sum(name.endswith(".ring") for name in in_pod(target, "ls", "/run/riskbus").split())
 
 
 def recovered(target: Target) -> list[int]:
@@ -203,8 +216,8 @@ def recovered(target: Target) -> list[int]:
     return [data["records"] for data in told if "incarnation" in data]  # the others are about an outage of the volume
 
 
-def flash_crash(target: Target) -> str:
-    """What the log has of the newest flash crash.
+def flash_crash(target: Target, taken_over: int) -> str:
+    """What the log has of the newest flash crash, of which the next process took so many records over.
 
     Raises:
         DemoError: an order in the middle is missing, or there twice.
@@ -213,10 +226,12 @@ def flash_crash(target: Target) -> str:
     orders = [data["order"] for data in found if data["flash_crash"] == found[-1]["flash_crash"]]
     if sorted(orders) != list(range(len(orders))):
         raise DemoError("Orders of the flash crash are missing, or there twice.")
-    return (
+    there = (
         f"Orders 0 to {len(orders) - 1:,} of the flash crash are all there, once each. When the process was killed,\n"
-        f"{recovered(target)[-1]:,} of them were accepted and not yet written; the next found them in the pod's memory."
     )
+    if not taken_over:
+        return f"{there}the writer had kept up: all that was accepted was on the volume already."
+    return f"{there}{taken_over:,} of them were accepted and not yet written; the next found them in the pod's memory."
 
 
 def survive_deletion(target: Target) -> None:
