@@ -15,14 +15,20 @@ _CAPACITY = 8192  # errands that wait; beyond it the world outside is stuck and 
 class Courier:
     """Runs errands one after the other on a thread of its own, which starts with the first.
 
-    Offering never blocks. Thread-safe.
+    After `finish` errands are still done, but none keeps the thread. Offering never blocks. Thread-safe.
+
+    Args:
+        name: of the thread.
+        farewell: called on the thread whenever it ends.
 
     Attributes:
         refused: errands that were not accepted because too many waited.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, farewell: Callable[[], object] = lambda: None) -> None:
         self._name = name
+        self._farewell = farewell
+        self._finished = False
         self._errands: deque[Callable[[], object] | None] = deque()
         self._signal = allocate_lock()
         self._signal.acquire()
@@ -36,10 +42,13 @@ class Courier:
             self.refused += 1
             return False
         self._hand_over(errand)
+        if self._finished:
+            self._hand_over(None)
         return True
 
     def finish(self, timeout: float) -> bool:
         """Do what is queued, end the thread, and wait for that for at most so many seconds; False if it goes on."""
+        self._finished = True
         if self._thread is None:
             return True
         self._hand_over(None)
@@ -54,8 +63,9 @@ class Courier:
 
     def _ensure_thread(self) -> None:
         if self._started.acquire(blocking=False):
-            self._thread = Thread(target=self._run, name=self._name, daemon=True)
-            self._thread.start()
+            thread = Thread(target=self._run, name=self._name, daemon=True)
+            thread.start()
+            self._thread = thread  # afterwards: nobody can wait for one that was not started
 
     def _run(self) -> None:
         while True:
@@ -71,6 +81,7 @@ class Courier:
                     logger.exception("a callback of the audit log failed")
 
     def _end(self) -> None:
+        self._farewell()
         self._started.release()
         if self._errands:  # offered meanwhile, when a thread still seemed to run
             with suppress(RuntimeError):

@@ -25,7 +25,7 @@ class Output:
     """
 
     def __init__(self) -> None:
-        self._courier = Courier("riskbus-output")
+        self._courier = Courier("riskbus-output", self.release)
         self._descriptor = -1
         self.dropped = 0
         _all.add(self)
@@ -38,9 +38,8 @@ class Output:
             self.dropped += 1
 
     def finish(self, timeout: float) -> None:
-        """Write what is queued, for at most so many seconds. What comes later opens standard output again."""
-        if self._courier.finish(timeout):
-            self.release()
+        """Write what is queued, for at most so many seconds. What comes later opens standard output again, and ends."""
+        self._courier.finish(timeout)
 
     def release(self) -> None:
         """Close the descriptor; at the end, and for the child after a fork."""

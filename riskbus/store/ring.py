@@ -194,10 +194,14 @@ class Ring(Header):
 
     def remove(self) -> None:
         """Delete the files; the memory stays usable."""
-        if self.path is not None:
-            for path in [*self.path.parent.glob(f"{self.path.name}.*"), self.path]:
-                with suppress(OSError):
-                    path.unlink()
+        if self.path is None:
+            return
+        long: list[Path] = []
+        with suppress(OSError):  # no glob: its pattern, which nobody asks for again, would stay in caches
+            long = [path for path in self.path.parent.iterdir() if path.name.startswith(f"{self.path.name}.")]
+        for path in [*long, self.path]:
+            with suppress(OSError):
+                path.unlink()
 
     def give_up(self) -> None:
         """End the ownership, so that another process can take the ring over; the memory stays usable."""

@@ -219,6 +219,27 @@ log.close()
     assert json.loads(json.loads(line.removeprefix("AUDIT_EMERGENCY "))["record"])["data"] == {"late": True}
 
 
+def test_events_after_close_leave_no_thread_and_no_descriptor_behind(path: Path) -> None:
+    """A program may open and close many logs in its life, and its last events often come a moment too late."""
+    program = f"""
+import threading
+from pathlib import Path
+from riskbus.events import EventPriority, EventType, RiskEvent
+from riskbus.runtime import AuditLog
+log = AuditLog({str(path)!r})
+log.close()
+before = len(list(Path("/proc/self/fd").iterdir()))
+for number in range(3):
+    log.append(RiskEvent(EventType.KILL_SWITCH, EventPriority.CRITICAL, "test", {{"late": number}}))
+    for thread in threading.enumerate()[1:]:
+        thread.join(10)
+        assert not thread.is_alive(), thread
+assert len(list(Path("/proc/self/fd").iterdir())) == before
+"""
+    ended = subprocess.run([sys.executable, "-c", program], check=True, timeout=60, stdout=subprocess.PIPE, text=True)
+    assert [line.partition(" ")[0] for line in ended.stdout.splitlines()].count("AUDIT_EMERGENCY") == 3
+
+
 def test_close_returns_what_is_not_durable(open_log: Open, event: Event, tmp_path: Path) -> None:
     """The caller can still put it somewhere else."""
     (tmp_path / "file").touch()
