@@ -61,8 +61,7 @@ class Inheritance:
 
     def _missing(self, ring: Ring) -> list[Held]:
         written = last_seq(self._log_path.parent, self._log_path.stem, ring.incarnation)
-        durable = max(written, ring.released - 1)
-        return [held for held in ring.held() if held.seq > durable and held.kind < CONTROL]
+        return [held for held in ring.held() if held.seq > written and held.kind < CONTROL]
 
     def _take_over_one(self, ring: Ring, held: Held) -> None:
         self._last = seq = self._feed.claim()

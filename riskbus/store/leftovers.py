@@ -57,6 +57,6 @@ def _look_at(path: Path, stream: tuple[int, int], log_path: str) -> Iterator[Lef
     ring = Ring(memory, path, -1)
     if path.name != f"riskbus-{ring.incarnation}.ring":
         return
-    waiting = sum(held.seq >= ring.released for held in ring.held())
+    waiting = len(ring.held())
     ours = ring.stream == stream or (ring.stream == (0, 0) and ring.log_path == log_path)
     yield Leftover(path, blocks * 512, ring.log_path, waiting, ours)

@@ -27,11 +27,12 @@ living writer in another process because x86-64 keeps the order of stores (Intel
 processors a writer in another process is refused.
 
 A body that is longer than room and annex is a file of its own beside the ring, renamed into place before its slot's
-word, with the kind's `LONG` bit, says so.
+word, with the kind's `LONG` bit, says so. It is deleted when the record is durable.
 """
 
 import errno
 import mmap
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -94,6 +95,7 @@ class Ring(Header):
         self._mask = self.slots - 1
         self._annexes = SIZE + self.slots * SLOT
         self.slot_words = self.words[SIZE + NEAR >> 3 : self._annexes >> 3 : SLOT >> 3]
+        self._long: deque[int] = deque()  # what was taken and has a file
 
     # -- records
 
@@ -122,7 +124,9 @@ class Ring(Header):
     def get(self, seq: int) -> Held | None:
         """Return the record with this number, or None if it is not in a slot."""
         word = self.slot_words[seq & self._mask]
-        return self._read(word) if word >> _SHIFT == seq + 1 else None
+        with suppress(FileNotFoundError):  # it became durable meanwhile
+            return self._read(word) if word >> _SHIFT == seq + 1 else None
+        return None
 
     def take(self, seq: int, most: int) -> list[tuple[int, bytes, int]]:
         """Return number, body and kind of the records from this number on, at most so many, up to the first gap."""
@@ -147,20 +151,24 @@ class Ring(Header):
             length = word & _LENGTH_MASK
             if kind & LONG or length > NEAR:
                 found.append(self._read(word))
+                if kind & LONG:
+                    self._long.append(seq)
             else:
                 found.append((seq, memory[start : start + length], kind))
             seq += 1
             start += SLOT
         return found
 
-    def drop_long(self, seq: int) -> None:
-        """Remove a body that is longer than a slot."""
-        with suppress(OSError):
-            Path(f"{self.path}.{seq}").unlink()
+    def release(self, below: int, edge: bytes = b"") -> None:
+        """Free the slots of all numbers below this one, and what is longer than a slot. The writer only."""
+        super().release(below, edge)
+        while self._long and self._long[0] < below:
+            self._drop_long(self._long.popleft())
 
     def held(self) -> list[Held]:
-        """Return every record that was accepted and neither overwritten nor handed on, in order, also released ones."""
-        return sorted(self._read(word) for word in self.slot_words.tolist() if word)
+        """Return every record that was accepted and neither released nor handed on, in order. The owner only."""
+        first = self.released + 1 << _SHIFT
+        return sorted(self._read(word) for word in self.slot_words.tolist() if word >= first)
 
     def hand_on(self, held: Held, heir: "Ring", seq: int) -> None:
         """Move a record to another ring, under a new number, so that a kill at any moment leaves it in exactly one.
@@ -214,7 +222,11 @@ class Ring(Header):
         if word >> _SHIFT == seq + 1:
             self.slot_words[index] = 0
             if word >> _KIND_SHIFT & LONG:
-                self.drop_long(seq)
+                self._drop_long(seq)
+
+    def _drop_long(self, seq: int) -> None:
+        with suppress(OSError):
+            Path(f"{self.path}.{seq}").unlink()
 
     def _read(self, word: int) -> Held:
         seq, kind = (word >> _SHIFT) - 1, word >> _KIND_SHIFT & _KIND_MASK

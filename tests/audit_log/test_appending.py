@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -201,6 +202,20 @@ def test_a_payload_that_is_too_large_is_replaced_by_size_and_hash(open_log: Open
     assert record["data"]["audit_omitted"] == "too large"
     assert record["data"]["bytes"] == len(json.dumps({"book": "x" * 100_000}, separators=(",", ":")))
     assert record["metadata"] == {"desk": "intraday"}
+
+
+def test_long_events_leave_nothing_in_shared_memory_when_they_are_durable(
+    open_log: Open, event: Event, shared_memory: Path
+) -> None:
+    """It counts against the memory of the pod: a file for each would end it some day."""
+    log = open_log()
+    for number in range(50):
+        receipt = log.append(event(number=number, book="x" * 5000))
+    assert receipt.wait_durable(30)
+    pause, deadline = threading.Event(), time.monotonic() + 10
+    while len(list(shared_memory.iterdir())) > 1 and time.monotonic() < deadline:
+        pause.wait(0.01)  # the last ones go a moment after their receipts are settled
+    assert [path.suffix for path in shared_memory.iterdir()] == [".ring"]
 
 
 def test_after_close_an_event_goes_to_the_emergency_stream(path: Path) -> None:
