@@ -1,7 +1,7 @@
 """A real log in a temporary directory, and ways to read back what it wrote."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,9 @@ from riskbus.format.names import parse_segment_name
 from riskbus.runtime import AuditLog
 from riskbus.settings import AuditSettings
 from riskbus.store.verification import VolumeReport, verify_tree
+from tests.conftest import CloseAtEnd
 
 Records = list[dict[str, Any]]
-
-
-@pytest.fixture
-def registry() -> CollectorRegistry:
-    """A registry of the test's own."""
-    return CollectorRegistry()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where the log goes."""
-    return tmp_path / "audit" / "risk_audit.jsonl"
 
 
 @pytest.fixture(params=["thread", "process"])
@@ -36,21 +25,18 @@ def writer(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def open_log(path: Path, registry: CollectorRegistry, writer: str) -> Iterator[Callable[..., AuditLog]]:
+def open_log(path: Path, registry: CollectorRegistry, writer: str, close_at_end: CloseAtEnd) -> Callable[..., AuditLog]:
     """Open a log with these settings; it is closed at the end."""
-    opened: list[AuditLog] = []
 
     def open_one(**settings: Any) -> AuditLog:
         hook = settings.pop("on_checkpoint", None)
         where = settings.pop("path", path)
         given = {"path": where, "writer": writer} | settings
-        log = AuditLog(settings=AuditSettings.from_environment(**given), registry=registry, on_checkpoint=hook)
-        opened.append(log)
-        return log
+        return close_at_end(
+            AuditLog(settings=AuditSettings.from_environment(**given), registry=registry, on_checkpoint=hook)
+        )
 
-    yield open_one
-    for log in opened:
-        log.close(timeout=1)
+    return open_one
 
 
 @pytest.fixture

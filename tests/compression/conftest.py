@@ -1,7 +1,7 @@
 """A real log of several segments, and ways to look at it."""
 
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +13,18 @@ from riskbus.runtime import AuditLog
 from riskbus.settings import AuditSettings
 from riskbus.store.stream import list_segments
 from riskbus.store.verification import VolumeReport, verify_tree
+from tests.conftest import CloseAtEnd
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where the log goes."""
-    return tmp_path / "audit" / "risk_audit.jsonl"
-
-
-@pytest.fixture
-def open_log(path: Path) -> Iterator[Callable[..., AuditLog]]:
+def open_log(path: Path, close_at_end: CloseAtEnd) -> Callable[..., AuditLog]:
     """Open a log with these settings; it is closed at the end."""
-    opened: list[AuditLog] = []
 
     def open_one(**settings: Any) -> AuditLog:
         given: dict[str, Any] = {"path": path, "rotation_max_size": 64 << 10} | settings
-        log = AuditLog(settings=AuditSettings.from_environment(**given), registry=CollectorRegistry())
-        opened.append(log)
-        return log
+        return close_at_end(AuditLog(settings=AuditSettings.from_environment(**given), registry=CollectorRegistry()))
 
-    yield open_one
-    for log in opened:
-        log.close(timeout=1)
+    return open_one
 
 
 def event(number: int) -> RiskEvent:

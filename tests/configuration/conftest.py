@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from riskbus import RiskEventBus
 from riskbus.testing import read_records
+from tests.conftest import CloseAtEnd
 
 Until = Callable[[Callable[[], object]], bool]
 
@@ -36,31 +37,14 @@ class ConfigMap:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where the log goes."""
-    return tmp_path / "audit" / "risk_audit.jsonl"
-
-
-@pytest.fixture
-def registry() -> CollectorRegistry:
-    """A registry of the test's own."""
-    return CollectorRegistry()
-
-
-@pytest.fixture
-def open_bus(path: Path, registry: CollectorRegistry) -> Iterator[Callable[..., RiskEventBus]]:
+def open_bus(path: Path, registry: CollectorRegistry, close_at_end: CloseAtEnd) -> Callable[..., RiskEventBus]:
     """Open a bus with these arguments; it is closed at the end."""
-    opened: list[RiskEventBus] = []
 
     def open_one(**arguments: Any) -> RiskEventBus:
         chosen: dict[str, Any] = {"audit_log_path": path, "registry": registry} | arguments
-        bus = RiskEventBus(**chosen)
-        opened.append(bus)
-        return bus
+        return close_at_end(RiskEventBus(**chosen))
 
-    yield open_one
-    for bus in opened:
-        bus.close(timeout=1)
+    return open_one
 
 
 @pytest.fixture

@@ -10,36 +10,20 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from riskbus import AuditLog, EventPriority, EventType, RiskEvent, RiskEventBus
+from tests.conftest import CloseAtEnd
 
 Make = Callable[..., RiskEvent]
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where the audit log goes."""
-    return tmp_path / "audit" / "risk_audit.jsonl"
-
-
-@pytest.fixture
-def registry() -> CollectorRegistry:
-    """A registry of the test's own."""
-    return CollectorRegistry()
-
-
-@pytest.fixture
-def open_bus(path: Path, registry: CollectorRegistry) -> Iterator[Callable[..., RiskEventBus]]:
+def open_bus(path: Path, registry: CollectorRegistry, close_at_end: CloseAtEnd) -> Callable[..., RiskEventBus]:
     """Open a bus with these settings; it is closed at the end."""
-    opened: list[RiskEventBus] = []
 
     def open_one(**settings: Any) -> RiskEventBus:
         chosen: dict[str, Any] = {"audit_log_path": path, "registry": registry} | settings
-        bus = RiskEventBus(**chosen)
-        opened.append(bus)
-        return bus
+        return close_at_end(RiskEventBus(**chosen))
 
-    yield open_one
-    for bus in opened:
-        bus.close(timeout=1)
+    return open_one
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from riskbus.events import EventPriority, EventType, RiskEvent
 from riskbus.runtime import AuditLog
 from riskbus.settings import AuditSettings
+from tests.conftest import CloseAtEnd
 from tests.faults.volumes import TOOLS, Volume, make_image, mount, sh
 
 
@@ -84,20 +85,15 @@ def failing_device(make_volume: Make, tmp_path: Path) -> Iterator[Volume]:
 
 
 @pytest.fixture
-def open_log() -> Iterator[Callable[..., AuditLog]]:
+def open_log(close_at_end: CloseAtEnd) -> Callable[..., AuditLog]:
     """Open a log in this directory; it is closed at the end."""
-    opened: list[AuditLog] = []
 
     def open_one(directory: Path, **settings: Any) -> AuditLog:
         path = directory / "risk_audit.jsonl"
         given = {"path": path} | settings
-        log = AuditLog(settings=AuditSettings.from_environment(**given), registry=CollectorRegistry())
-        opened.append(log)
-        return log
+        return close_at_end(AuditLog(settings=AuditSettings.from_environment(**given), registry=CollectorRegistry()))
 
-    yield open_one
-    for log in opened:
-        log.close(timeout=5)
+    return open_one
 
 
 def event(number: int, padding: int = 0) -> RiskEvent:

@@ -39,12 +39,6 @@ def pod_files(environ: dict[str, str], service_account: Path) -> PodFiles:
 
 
 @pytest.fixture
-def registry() -> CollectorRegistry:
-    """A registry of the test's own."""
-    return CollectorRegistry()
-
-
-@pytest.fixture
 def begin(
     subject: Subject,
     pod_files: PodFiles,

@@ -1,9 +1,8 @@
 """Logs of several incarnations and segments, and the time at which they are old."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import time_ns
 from typing import Any
 
@@ -25,32 +24,21 @@ from riskbus.store.retention import Rules
 from riskbus.store.stream import list_segments
 from riskbus.store.verification import VolumeReport, verify_tree
 from tests.agreement.conftest import comparable, first_verdict, second_verdict
+from tests.conftest import CloseAtEnd
 
 DAY_NS = 24 * 3600 * 10**9
 KEPT = ClockStatus(synchronized=True, estimated_error_us=10, max_error_us=100)
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where the log goes."""
-    return tmp_path / "audit" / "risk_audit.jsonl"
-
-
-@pytest.fixture
-def open_log(path: Path) -> Iterator[Callable[..., AuditLog]]:
+def open_log(shared_memory: Path, path: Path, close_at_end: CloseAtEnd) -> Callable[..., AuditLog]:
     """Open a log with segments of 64 KiB; it is closed at the end."""
-    opened: list[AuditLog] = []
-    with TemporaryDirectory(dir="/dev/shm") as memory:
 
-        def open_one(**settings: Any) -> AuditLog:
-            given = {"path": path, "staging_dir": memory, "rotation_max_size": 64 << 10} | settings
-            log = AuditLog(settings=AuditSettings(**given), registry=CollectorRegistry())
-            opened.append(log)
-            return log
+    def open_one(**settings: Any) -> AuditLog:
+        given = {"path": path, "staging_dir": shared_memory, "rotation_max_size": 64 << 10} | settings
+        return close_at_end(AuditLog(settings=AuditSettings(**given), registry=CollectorRegistry()))
 
-        yield open_one
-        for log in opened:
-            log.close(timeout=1)
+    return open_one
 
 
 @pytest.fixture

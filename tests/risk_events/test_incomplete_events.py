@@ -14,18 +14,6 @@ WHOSE = evidence.Responsible(algorithm="intraday-jules 4.2", desk="equities-eu")
 
 
 @pytest.fixture
-def registry() -> CollectorRegistry:
-    """A registry of the test's own."""
-    return CollectorRegistry()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where the log goes."""
-    return tmp_path / "audit" / "risk_audit.jsonl"
-
-
-@pytest.fixture
 def bus(path: Path, registry: CollectorRegistry) -> Iterator[RiskEventBus]:
     """A real bus."""
     with RiskEventBus(audit_log_path=path, registry=registry) as opened:

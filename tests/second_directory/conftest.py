@@ -1,9 +1,8 @@
 """A log with a second directory to go to, and ways to look into both."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from riskbus.events import EventPriority, EventType, RiskEvent
 from riskbus.runtime import AuditLog
 from riskbus.settings import AuditSettings
 from riskbus.testing import read_records
+from tests.conftest import CloseAtEnd
 
 
 @dataclass(frozen=True)
@@ -64,26 +64,16 @@ def directories(tmp_path: Path) -> Directories:
 
 
 @pytest.fixture
-def registry() -> CollectorRegistry:
-    """A registry of the test's own."""
-    return CollectorRegistry()
-
-
-@pytest.fixture
-def open_log(directories: Directories, registry: CollectorRegistry) -> Iterator[Callable[..., AuditLog]]:
+def open_log(
+    shared_memory: Path, directories: Directories, registry: CollectorRegistry, close_at_end: CloseAtEnd
+) -> Callable[..., AuditLog]:
     """Open a log on both; it is closed at the end."""
-    opened: list[AuditLog] = []
-    with TemporaryDirectory(dir="/dev/shm") as memory:
 
-        def open_one(**settings: Any) -> AuditLog:
-            given = {"path": directories.path, "second_dir": directories.second, "staging_dir": memory} | settings
-            log = AuditLog(settings=AuditSettings(**given), registry=registry)
-            opened.append(log)
-            return log
+    def open_one(**settings: Any) -> AuditLog:
+        given = {"path": directories.path, "second_dir": directories.second, "staging_dir": shared_memory} | settings
+        return close_at_end(AuditLog(settings=AuditSettings(**given), registry=registry))
 
-        yield open_one
-        for log in opened:
-            log.close(timeout=1)
+    return open_one
 
 
 @pytest.fixture

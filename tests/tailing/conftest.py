@@ -15,6 +15,7 @@ from riskbus.events import EventPriority, EventType, RiskEvent
 from riskbus.runtime import AuditLog
 from riskbus.settings import AuditSettings
 from riskbus.store.stream import list_segments
+from tests.conftest import CloseAtEnd
 
 Tail = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -26,18 +27,14 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_log(directory: Path) -> Iterator[Callable[..., AuditLog]]:
+def open_log(directory: Path, close_at_end: CloseAtEnd) -> Callable[..., AuditLog]:
     """Open a log there; it is closed at the end."""
-    opened: list[AuditLog] = []
 
     def open_one(**settings: Any) -> AuditLog:
         given = {"path": directory / "risk_audit.jsonl"} | settings
-        opened.append(AuditLog(settings=AuditSettings.from_environment(**given), registry=CollectorRegistry()))
-        return opened[-1]
+        return close_at_end(AuditLog(settings=AuditSettings.from_environment(**given), registry=CollectorRegistry()))
 
-    yield open_one
-    for log in opened:
-        log.close(timeout=5)
+    return open_one
 
 
 @pytest.fixture
