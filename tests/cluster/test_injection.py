@@ -11,7 +11,7 @@ import pytest
 from tests.cluster.conftest import install
 from tests.cluster.handle import CommandError
 from tests.cluster.local import prometheus_operator
-from tests.cluster.operator_process import MADE, Namespace, Object, OperatorProcess, policy, workload
+from tests.cluster.operator_process import MADE, Namespace, Object, OperatorProcess, essence, policy, workload
 from tests.cluster.waiting import eventually
 
 if TYPE_CHECKING:
@@ -52,12 +52,13 @@ def test_a_policy_gives_deployments_and_stateful_sets_a_claim_a_mount_and_the_en
 
 def test_workloads_may_write_reports_and_nothing_else(injected: Namespace) -> None:
     """A trading workload gets a token that is worth nothing to a thief."""
-    account = f"system:serviceaccount:{injected.name}:default"
-    may = injected.cluster.kubectl("auth", "can-i", "--list", f"--as={account}", "--namespace", injected.name)
-    granted = [line.split() for line in may.splitlines() if "riskbus.io" in line]
-    assert [line[0] for line in granted] == ["riskauditreports.riskbus.io"]
-    assert all(verb in "".join(granted[0]) for verb in ("create", "get", "patch"))
-    assert "delete" not in "".join(granted[0])
+
+    def may(account: str) -> set[tuple[str, ...]]:
+        who = f"--as=system:serviceaccount:{injected.name}:{account}"
+        listed = injected.kubectl("auth", "can-i", "--list", who).splitlines()
+        return {tuple(line.replace("[", " ").replace("]", " ").split()) for line in listed}
+
+    assert may("default") - may("somebody-else") == {("riskauditreports.riskbus.io", "create", "get", "patch")}
 
 
 def test_the_alert_rules_are_installed(injected: Namespace) -> None:
@@ -78,6 +79,35 @@ def test_drift_is_repaired(injected: Namespace, name: str, part: str) -> None:
     injected.kubectl("patch", name, "--type=json", f"--patch={removal}")
 
     eventually(lambda: _entries(injected.template(name)) == _entries(before), f"{part} is back")
+
+
+DRIFT = {
+    "role/equities-risk-audit-report": '{"rules":[{"apiGroups":[""],"resources":["secrets"],"verbs":["get"]}]}',
+    "rolebinding/equities-risk-audit-report": '{"subjects":[]}',
+    "prometheusrule/equities-risk-audit": '{"spec":{"groups":[]}}',
+    "persistentvolumeclaim/jules-risk-audit": '{"metadata":{"labels":{"riskbus.io/policy":null}}}',
+}
+
+
+@pytest.mark.parametrize("name", DRIFT)
+def test_what_the_policy_made_is_put_right_when_somebody_changes_it(injected: Namespace, name: str) -> None:
+    """A Role that was widened, or alerts that were silenced, must not stay so until somebody notices."""
+    eventually(lambda: bool(injected.list("prometheusrules")), "everything is made")
+    before = essence(injected.get(name))
+    injected.kubectl("patch", name, "--type=merge", f"--patch={DRIFT[name]}")
+
+    eventually(lambda: essence(injected.get(name)) == before, f"{name} is as it was")
+
+
+@pytest.mark.parametrize("name", [name for name in DRIFT if not name.startswith("persistentvolumeclaim")])
+def test_what_the_policy_made_comes_back_when_somebody_deletes_it(injected: Namespace, name: str) -> None:
+    """Nobody has to know which objects belong to a policy to have them again."""
+    eventually(lambda: bool(injected.list("prometheusrules")), "everything is made")
+    before = injected.get(name)
+    injected.kubectl("delete", name)
+
+    injected.kubectl("wait", name, "--for=create", "--timeout=60s")
+    assert essence(injected.get(name)) == essence(before)
 
 
 def _entries(pod: Object) -> tuple[set[str], set[str]]:

@@ -100,12 +100,8 @@ def test_an_operator_that_is_killed_again_and_again_ends_where_one_that_is_not_e
 ) -> None:
     """`kill -9` at ten random moments: a pass can be cut off anywhere and begun anew."""
     process = OperatorProcess(cluster, namespace, tmp_path / "operator.log")
-    chance, pause = random.Random(), threading.Event()  # noqa: S311 - moments, not secrets
     here.apply(workload(), workload("StatefulSet", "ledger"), policy(cluster))
-    for _ in range(10):
-        process.start()
-        pause.wait(chance.uniform(0.5, 2.5))  # the one thing under test is the moment
-        process.end(signal.SIGKILL)
+    _kill_again_and_again(process, 10)
     cut_off = _settled(here, process)
     here.kubectl("delete", "deployment,statefulset,persistentvolumeclaim,role,rolebinding,prometheusrule", "--all")
     here.kubectl("delete", "riskauditpolicy", "--all", "--wait=false")
@@ -114,6 +110,37 @@ def test_an_operator_that_is_killed_again_and_again_ends_where_one_that_is_not_e
     process.end()
     here.apply(workload(), workload("StatefulSet", "ledger"), policy(cluster))
     assert _settled(here, process) == cut_off
+
+
+def test_an_operator_that_is_killed_again_and_again_takes_a_policy_back_all_the_same(
+    cluster: Cluster, here: Namespace, namespace: str, tmp_path: Path
+) -> None:
+    """Half of an injection that is taken out would be a pod that mounts nothing where it writes."""
+    process = OperatorProcess(cluster, namespace, tmp_path / "operator.log")
+    workloads = ("deployment/jules", "statefulset/ledger")
+    here.apply(workload(), workload("StatefulSet", "ledger"))
+    before = [here.get(name)["spec"] for name in workloads]
+    here.apply(policy(cluster))
+    _settled(here, process)
+
+    here.kubectl("delete", "riskauditpolicy/equities", "--wait=false")
+    _kill_again_and_again(process, 5)
+    process.start()
+    eventually(lambda: here.list("riskauditpolicies") == [], "the policy is gone")
+    process.end()
+
+    assert [here.get(name)["spec"] for name in workloads] == before
+    assert [here.list(kind) for kind in ("roles", "rolebindings", "prometheusrules")] == [[], [], []]
+    assert len(here.list("persistentvolumeclaims")) == 2
+
+
+def _kill_again_and_again(process: OperatorProcess, times: int) -> None:
+    """Start it and kill it after a moment, so often: the one thing under test is the moment."""
+    chance, pause = random.Random(), threading.Event()  # noqa: S311 - moments, not secrets
+    for _ in range(times):
+        process.start()
+        pause.wait(chance.uniform(0.5, 2.5))
+        process.end(signal.SIGKILL)
 
 
 def _settled(here: Namespace, process: OperatorProcess) -> list[Object]:

@@ -111,6 +111,14 @@ def test_a_bound_claim_needs_its_storage_class_no_more() -> None:
     assert reason(deployment(), claim(), other) is None
 
 
+def test_a_claim_whose_labels_somebody_took_off_is_still_the_workloads() -> None:
+    """To call it a stranger's would be to advise its owner to remove the records."""
+    bare = claim()
+    del bare["metadata"]["labels"]
+
+    assert reason(deployment(), bare) is None
+
+
 @pytest.mark.parametrize(
     ("live", "expected"),
     [

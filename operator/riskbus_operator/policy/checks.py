@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from riskbus_operator.api.audit import OnConflict
-from riskbus_operator.api.metadata import POLICY_LABEL
 from riskbus_operator.api.policy import RiskAuditPolicy
 from riskbus_operator.desired.claim import claim_name
 from riskbus_operator.desired.injection import several_writers
@@ -126,7 +125,7 @@ def claim_name_taken(candidate: Candidate) -> Finding | None:
         return None
     name = claim["metadata"]["name"]
     made_for = (claim["metadata"].get("annotations") or {}).get(WORKLOAD_ANNOTATION)
-    if POLICY_LABEL in (claim["metadata"].get("labels") or {}) and made_for == str(candidate.workload.key):
+    if made_for == str(candidate.workload.key):
         return None
     return Finding(
         reason="ClaimNameTaken",
