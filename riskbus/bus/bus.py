@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from riskbus.bus.closing import Closing, Unfinished, drain
 from riskbus.bus.configuration import Configuration
+from riskbus.bus.departed import Departed
 from riskbus.bus.evidence import EvidenceCheck
 from riskbus.bus.lifecycle import living
 from riskbus.bus.machinery import Machinery
@@ -112,6 +113,7 @@ class RiskEventBus(Publishing):
 
     def _begin(self) -> None:
         self._closing = Closing(self._end, self._look)
+        self._departed = Departed()
         self._evidence = EvidenceCheck()
         self._outcomes = Outcomes(self._log, self.settings.record_outcomes)
         self._machinery = machinery = Machinery(self.settings, self._outcomes, self.publish, self._subscriptions)
@@ -175,7 +177,9 @@ class RiskEventBus(Publishing):
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Call a handler no more. Events that wait for it are dropped and counted; one it has in hand it finishes."""
-        self._routes.remove(subscription)
+        with self._departed.lock:
+            self._routes.remove(subscription)
+            subscription.depart(self._departed)
         for mailbox in subscription.mailboxes:
             left = mailbox.seal(DropReason.UNSUBSCRIBED)
             self._delivery.drop(subscription, left, DropReason.UNSUBSCRIBED)
@@ -216,11 +220,16 @@ class RiskEventBus(Publishing):
 
         The parts of each latency belong together, and no count ever goes back.
         """
-        subscriptions = tuple(subscription.statistics() for subscription in self._routes.subscriptions)
-        latencies = self._histograms.total()
-        incomplete, configuration = self._evidence.counts(), self._configuration.statistics()
+        with self._departed.lock:
+            subscriptions = tuple(subscription.statistics() for subscription in self._routes.subscriptions)
+            departed = self._departed.statistics()
         return snapshot(
-            latencies, subscriptions, incomplete, configuration, timed=self.settings.enable_latency_monitoring
+            self._histograms.total(),
+            subscriptions,
+            departed,
+            self._evidence.counts(),
+            self._configuration.statistics(),
+            timed=self.settings.enable_latency_monitoring,
         )
 
     def close(self, timeout: float = 5.0) -> Unfinished:

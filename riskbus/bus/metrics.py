@@ -12,7 +12,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from riskbus.bus.queueing import DropReason
-from riskbus.bus.statistics import BusStatistics, total
+from riskbus.bus.statistics import BusStatistics, by_name, total
 from riskbus.bus.subscription import SubscriptionStatistics
 from riskbus.bus.tally import BUCKET_BOUNDS_NS
 from riskbus.completeness import REQUIREMENTS
@@ -87,14 +87,15 @@ def _by_priority(statistics: BusStatistics) -> Iterator[Metric]:
 
 
 def _by_subscription(statistics: BusStatistics) -> Iterator[Metric]:
+    subscriptions = by_name([*statistics.subscriptions, *statistics.departed])
     for name, text, value in _OF_SUBSCRIPTIONS:
         family = (CounterMetricFamily if name in _COUNTERS else GaugeMetricFamily)(name, text, labels=["subscription"])
-        for subscription in statistics.subscriptions:
+        for subscription in subscriptions:
             family.add_metric([subscription.name], value(subscription))
         yield family
     text = "Events that a handler never got."
     dropped = CounterMetricFamily("riskbus_dropped", text, labels=["subscription", "reason"])
-    for subscription in statistics.subscriptions:
+    for subscription in subscriptions:
         for reason in DropReason:
             dropped.add_metric([subscription.name, reason], subscription.dropped_by.get(reason, 0))
     yield dropped

@@ -51,6 +51,7 @@ class BusStatistics:
         delivered: Handler calls that ended, by priority.
         latencies: By path and priority; all zero when latencies are not monitored.
         subscriptions: One entry for each subscription of now.
+        departed: What was counted of subscriptions that were taken back, one entry for each name.
         incomplete: Events that lacked what an auditor will ask for, by the name of their type.
         configuration: How often the settings changed.
     """
@@ -59,13 +60,15 @@ class BusStatistics:
     delivered: Mapping[EventPriority, int]
     latencies: Mapping[tuple[LatencyPath, EventPriority], LatencyStatistics]
     subscriptions: tuple[SubscriptionStatistics, ...]
+    departed: tuple[SubscriptionStatistics, ...]
     incomplete: Mapping[str, int]
     configuration: ConfigurationStatistics
 
 
-def snapshot(
+def snapshot(  # noqa: PLR0913 -- the parts of a bus that count
     latencies: Latencies,
     subscriptions: tuple[SubscriptionStatistics, ...],
+    departed: tuple[SubscriptionStatistics, ...],
     incomplete: Mapping[str, int],
     configuration: ConfigurationStatistics,
     *,
@@ -80,6 +83,7 @@ def snapshot(
             (path, priority): _latency(shown[path][priority]) for path in LatencyPath for priority in EventPriority
         },
         subscriptions=subscriptions,
+        departed=departed,
         incomplete=incomplete,
         configuration=configuration,
     )
@@ -104,7 +108,8 @@ def total(several: Sequence[BusStatistics]) -> BusStatistics:
             for path in LatencyPath
             for priority in EventPriority
         },
-        subscriptions=_by_name([subscription for each in several for subscription in each.subscriptions]),
+        subscriptions=by_name([subscription for each in several for subscription in each.subscriptions]),
+        departed=by_name([subscription for each in several for subscription in each.departed]),
         incomplete=sum((Counter(each.incomplete) for each in several), Counter()),
         configuration=ConfigurationStatistics(
             changes=sum(each.configuration.changes for each in several),
@@ -122,20 +127,9 @@ def _sum(several: Sequence[LatencyStatistics]) -> LatencyStatistics:
     )
 
 
-def _by_name(several: Sequence[SubscriptionStatistics]) -> tuple[SubscriptionStatistics, ...]:
+def by_name(several: Sequence[SubscriptionStatistics]) -> tuple[SubscriptionStatistics, ...]:
+    """Add up subscriptions of the same name."""
     named: dict[str, SubscriptionStatistics] = {}
     for each in several:
-        before = named.get(each.name, SubscriptionStatistics(each.name))
-        reasons = (*before.dropped_by, *each.dropped_by)
-        named[each.name] = SubscriptionStatistics(
-            each.name,
-            waiting=before.waiting + each.waiting,
-            waiting_bytes=before.waiting_bytes + each.waiting_bytes,
-            failed=before.failed + each.failed,
-            dropped_by={
-                reason: before.dropped_by.get(reason, 0) + each.dropped_by.get(reason, 0) for reason in reasons
-            },
-            quarantined=before.quarantined or each.quarantined,
-            quarantines=before.quarantines + each.quarantines,
-        )
+        named[each.name] = named.get(each.name, SubscriptionStatistics(each.name)).plus(each)
     return tuple(named.values())

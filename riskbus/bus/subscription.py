@@ -4,6 +4,7 @@ import inspect
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -16,6 +17,8 @@ from riskbus.events import EventPriority, RiskEvent, event_type_name
 
 if TYPE_CHECKING:
     import asyncio
+
+    from riskbus.bus.departed import Departed
 
 Handler = Callable[[RiskEvent], object] | Callable[[RiskEvent], Awaitable[object]]
 EventTypes = str | Enum | Iterable[str | Enum] | None
@@ -54,6 +57,18 @@ class SubscriptionStatistics:
     def dropped(self) -> int:
         """How many events the handler never got."""
         return sum(self.dropped_by.values())
+
+    def plus(self, other: "SubscriptionStatistics") -> "SubscriptionStatistics":
+        """Return both together, under this one's name."""
+        return SubscriptionStatistics(
+            self.name,
+            waiting=self.waiting + other.waiting,
+            waiting_bytes=self.waiting_bytes + other.waiting_bytes,
+            failed=self.failed + other.failed,
+            dropped_by=Counter(self.dropped_by) + Counter(other.dropped_by),
+            quarantined=self.quarantined or other.quarantined,
+            quarantines=self.quarantines + other.quarantines,
+        )
 
 
 class Subscription:
@@ -106,6 +121,7 @@ class Subscription:
         self._dropped_by: dict[DropReason, int] = {}
         self._quarantines = 0
         self._missed_before = 0
+        self._departed: Departed | None = None
 
     @property
     def waiting(self) -> int:
@@ -120,6 +136,9 @@ class Subscription:
         """Count a handler call that raised, and log it unless that was done a moment ago; return the error's text."""
         with self._lock:
             unlogged = self._failed.add()
+            departed = self._departed
+        if departed:
+            departed.add(SubscriptionStatistics(self.name, failed=1))
         if unlogged:
             _log.error(
                 "Handler %s raised on event %s (%d failures since the last such line)",
@@ -132,6 +151,9 @@ class Subscription:
         with self._lock:
             self._dropped_by[reason] = self._dropped_by.get(reason, 0) + number
             unlogged = self._dropped.add(number)
+            departed = self._departed
+        if departed:
+            departed.add(SubscriptionStatistics(self.name, dropped_by={reason: number}))
         if unlogged:
             _log.error("%d events were not delivered to handler %s: %s", unlogged, self.name, reason)
 
@@ -151,6 +173,15 @@ class Subscription:
         with self._lock:
             self.quarantined = False
             return self._dropped_by.get(DropReason.QUARANTINED, 0) - self._missed_before
+
+    def depart(self, departed: "Departed") -> None:
+        """Leave everything that was counted so far with those who departed, and what is counted from now on."""
+        with self._lock:
+            if self._departed:
+                return
+            self._departed = departed
+            failed, dropped_by, quarantines = self._failed.total, dict(self._dropped_by), self._quarantines
+        departed.add(SubscriptionStatistics(self.name, failed=failed, dropped_by=dropped_by, quarantines=quarantines))
 
     def statistics(self) -> SubscriptionStatistics:
         """Return the counts so far. Thread-safe."""

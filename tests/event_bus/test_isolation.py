@@ -1,6 +1,7 @@
 """A handler that misbehaves harms nobody else, and what it did is counted and said."""
 
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -128,20 +129,75 @@ def test_a_handler_may_publish(bus: RiskEventBus, make: Make, *, inline: bool) -
     assert inbox.wait_for(1)
 
 
-def test_a_handler_may_subscribe_and_unsubscribe(bus: RiskEventBus, make: Make) -> None:
+def test_a_handler_that_publishes_without_end_harms_nobody_else(bus: RiskEventBus, make: Make) -> None:
+    """The interpreter ends the recursion; every other handler gets its events, and the log has all without a gap."""
+    inbox = Inbox()
+    published: list[RiskEvent] = []
+
+    def again(_event: RiskEvent) -> None:
+        published.append(make(number=len(published)))
+        bus.publish(published[-1])
+
+    recursive = bus.subscribe("LIMIT_BREACH", again, inline=True, name="again")
+    bus.subscribe("LIMIT_BREACH", inbox)
+    bus.publish(make(number=-1))
+    assert found(bus, recursive).failed > 0
+    bus.unsubscribe(recursive)
+    bus.publish(make(number=-2))
+    assert not bus.close(10)
+    recorded = [record["data"]["number"] for record in read_events(bus.audit_log.settings.path)]
+    assert recorded == [-1, *range(len(recorded) - 2), -2]
+    assert [event.data["number"] for event in inbox.events][:: len(inbox.events) - 1] == [-1, -2]
+    assert len(published) >= len(recorded) - 2 > 50
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_a_handler_may_subscribe_and_unsubscribe(bus: RiskEventBus, make: Make, until: Until, *, inline: bool) -> None:
     """A handler that has done its work takes itself out, and brings in the next."""
     first, second = Inbox(), Inbox()
 
     def change(event: RiskEvent) -> None:
         first(event)
         bus.unsubscribe(subscription)
-        bus.subscribe(None, second, inline=True)
+        bus.subscribe(None, second, inline=inline, name="second")
 
-    subscription = bus.subscribe(None, change, inline=True)
+    subscription = bus.subscribe(None, change, inline=inline)
     bus.publish(make(number=1))
+    assert until(lambda: bus.statistics().subscriptions[0].name == "second")
     bus.publish(make(number=2))
+    assert not bus.close(10)
     assert [event.data["number"] for event in first.events] == [1]
     assert [event.data["number"] for event in second.events] == [2]
+
+
+# Python 3.12 and later warn of every fork beside threads, which is what this test is about.
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("inline", [True, False])
+def test_a_handler_may_fork(bus: RiskEventBus, make: Make, *, inline: bool) -> None:
+    """To run something else is a common reaction. The child has a bus of its own, the parent's goes on undisturbed."""
+    inbox, ended = Inbox(), Inbox()
+
+    def fork(event: RiskEvent) -> None:
+        child = os.fork()
+        if child == 0:
+            try:
+                receipt = bus.publish(make(EventPriority.CRITICAL, "OF_THE_CHILD", number=event.data["number"]))
+                os._exit(0 if receipt.wait_durable(30) and not bus.close(10) else 1)
+            finally:
+                os._exit(2)
+        assert os.waitpid(child, 0)[1] == 0
+        ended(event)
+
+    forks = bus.subscribe("LIMIT_BREACH", fork, inline=inline, name="forks")
+    bus.subscribe("LIMIT_BREACH", inbox)
+    for number in range(3):
+        bus.publish(make(number=number))
+    assert ended.wait_for(3, timeout=60), found(bus, forks)
+    assert not bus.close(30)
+    assert [event.data["number"] for event in ended.events] == [0, 1, 2]
+    assert [event.data["number"] for event in inbox.events] == [0, 1, 2]
+    recorded = [(record["event_type"], record["data"]["number"]) for record in read_events(bus.audit_log.settings.path)]
+    assert sorted(recorded) == [(kind, number) for kind in ("LIMIT_BREACH", "OF_THE_CHILD") for number in range(3)]
 
 
 def test_what_waits_for_an_unsubscribed_handler_is_dropped_and_counted(

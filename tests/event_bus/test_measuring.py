@@ -1,6 +1,7 @@
 """What the bus says about itself, in statistics and to Prometheus."""
 
 import pathlib
+import sys
 import threading
 from collections.abc import Callable
 
@@ -8,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from riskbus import EventPriority, RiskEvent, RiskEventBus
-from riskbus.bus import LatencyPath
+from riskbus.bus import BusStatistics, DropReason, LatencyPath
 from riskbus.bus.objectives import objectives_ns
 from riskbus.bus.statistics import LatencyStatistics
 from riskbus.bus.tally import BUCKET_BOUNDS_NS, Histograms, Latency, Tallies
@@ -104,6 +105,113 @@ def test_prometheus_gets_the_same_figures(open_bus: Open, make: Make, registry: 
     assert registry.get_sample_value("riskbus_latency_objective_misses_total", labels) == 3
     assert registry.get_sample_value("riskbus_latency_seconds_count", labels) == 3
     assert registry.get_sample_value("riskbus_latency_seconds_bucket", labels | {"le": "1.0"}) == 3
+
+
+def test_what_was_counted_of_a_handler_stays_when_it_is_taken_back(
+    bus: RiskEventBus, make: Make, registry: CollectorRegistry
+) -> None:
+    """What was dropped because of it could be seen nowhere else, and a lower count looks like a restart."""
+    held = Inbox(held=True)
+    leaver = bus.subscribe(None, held, name="leaver", capacity=2)
+    bus.publish(make())
+    assert held.wait_for(1)
+    for _ in range(3):
+        bus.publish(make())
+    once = {"subscription": "once"}
+
+    def handle_once(_event: RiskEvent) -> None:
+        bus.unsubscribe(own)
+        raise LookupError
+
+    own = bus.subscribe(None, handle_once, name="once", inline=True)
+    bus.publish(make())
+    assert registry.get_sample_value("riskbus_handler_failures_total", once) == 1
+    bus.unsubscribe(leaver)
+    bus.unsubscribe(leaver)
+    held.release()
+    assert not bus.close(10)
+    dropped = {
+        reason: registry.get_sample_value("riskbus_dropped_total", {"subscription": "leaver", "reason": reason})
+        for reason in DropReason
+    }
+    assert dropped == dict.fromkeys(DropReason, 0) | {DropReason.QUEUE_EVENTS: 2, DropReason.UNSUBSCRIBED: 2}
+    assert registry.get_sample_value("riskbus_waiting", {"subscription": "leaver"}) == 0
+    assert registry.get_sample_value("riskbus_handler_failures_total", once) == 1
+
+
+def test_names_without_end_take_bounded_memory_and_add_up(bus: RiskEventBus, make: Make) -> None:
+    """A program that subscribes for each order, under a name of its own, must not collect names for ever."""
+    for number in range(1_100):
+        subscription = bus.subscribe(None, lambda _: 1 / 0, name=f"order {number}", inline=True)
+        bus.publish(make())
+        bus.unsubscribe(subscription)
+    departed = bus.statistics().departed
+    assert len(departed) == 1_001
+    assert sum(each.failed for each in departed) == 1_100
+
+
+def test_the_parts_of_a_latency_are_of_one_moment() -> None:
+    """A mean that is made of other latencies than the count is no mean."""
+    histograms = Histograms()
+    histograms.objectives_ns = objectives_ns({LOW: 0.001})
+    over = threading.Event()
+
+    def count() -> None:
+        while not over.is_set():
+            histograms.add(LatencyPath.PUBLISH, LOW, [2] * 10)
+
+    thread = threading.Thread(target=count)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        seen = [histograms.total()[LatencyPath.PUBLISH][LOW] for _ in range(2_000)]
+    finally:
+        sys.setswitchinterval(before)
+        over.set()
+        thread.join()
+    assert all(latency.total_ns == 2 * sum(latency.buckets) == 2 * latency.late for latency in seen)
+    assert seen[-1].late > 0
+
+
+def test_statistics_that_are_taken_while_subscribers_come_and_go_never_go_back(bus: RiskEventBus, make: Make) -> None:
+    """Who is neither here nor there in one picture, or both, makes a jump in every dashboard."""
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            subscription = bus.subscribe(None, lambda _: 1 / 0, name="passing", inline=True)
+            bus.publish(make(LOW))
+            bus.unsubscribe(subscription)
+
+    def publish() -> None:
+        while not over.is_set():
+            bus.publish(make(HIGH))
+
+    threads = [threading.Thread(target=work) for work in (come_and_go, publish, publish)]
+    for thread in threads:
+        thread.start()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        seen = [bus.statistics() for _ in range(500)]
+    finally:
+        sys.setswitchinterval(before)
+        over.set()
+    for thread in threads:
+        thread.join()
+    for count in (_published, _failed):
+        counts = [count(statistics) for statistics in seen]
+        assert counts == sorted(counts)
+        assert counts[-1] > 0
+
+
+def _published(statistics: BusStatistics) -> int:
+    return sum(statistics.published.values())
+
+
+def _failed(statistics: BusStatistics) -> int:
+    return sum(each.failed for each in (*statistics.subscriptions, *statistics.departed))
 
 
 def test_counters_never_go_back_when_a_bus_closes(
