@@ -22,7 +22,7 @@ def main() -> int:
         else:
             chapters.tell(target.given() if os.environ.get("KUBECONFIG") else target.local())
             print(f"\nAll of it in {time.monotonic() - began:.0f} s.")
-    except DemoError as error:
+    except (DemoError, OSError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

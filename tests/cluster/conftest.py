@@ -32,7 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker("cluster")
-            item.add_marker(pytest.mark.timeout(_LIMIT_SECONDS, func_only=True), append=False)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(_LIMIT_SECONDS, func_only=True))
 
 
 @pytest.fixture(scope="session")

@@ -161,6 +161,16 @@ def test_without_root_it_says_so_in_one_sentence(module: str) -> None:
     )
 
 
+def test_a_directory_that_cannot_be_made_is_said_without_a_traceback() -> None:
+    """Disks are full and folders are read-only on somebody's machine."""
+    require_root()
+    done = subprocess.run(
+        [*COMMAND, "up", "--dir=/proc/nowhere/cluster"], check=False, cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr == "error: [Errno 2] No such file or directory: '/proc/nowhere'\n"
+
+
 def test_a_missing_package_is_named() -> None:
     """The sentence is a command that can be pasted."""
     require_root()
