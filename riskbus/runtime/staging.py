@@ -51,6 +51,7 @@ class Staging:
         self._numbers = count()
         self._aside: dict[int, Staged] = {}
         self._aside_bytes = 0
+        self._forgotten = 0  # numbers below this one no longer wait aside
         self._declared: set[int] = set()
         self.claim: Callable[[], int] = self._numbers.__next__
 
@@ -112,10 +113,14 @@ class Staging:
                 self._on_full()
 
     def _forget_released(self) -> None:
-        for seq in [seq for seq in list(self._aside) if seq < self.ring.released]:
+        released = self.ring.released
+        if released == self._forgotten:
+            return  # at once: while the volume is gone, every event that is refused asks
+        for seq in [seq for seq in list(self._aside) if seq < released]:
             dropped = self._aside.pop(seq, None)
             if dropped is not None:
                 self._aside_bytes -= len(dropped[1])
+        self._forgotten = released
         if not self._aside:
             self.ring.overflowing = 0
             if self._aside:  # put there meanwhile
