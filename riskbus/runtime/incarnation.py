@@ -172,10 +172,9 @@ class Incarnation:
         self._use(self.refuse, self.refuse)
 
     def _announce(self) -> None:
-        for seq, body, _ in self.staging.leftovers():
-            if seq >= self.ring.announced:
-                self.ring.announced = seq + 1
-                self._emergency(seq, body)
+        for seq, body, _ in self.staging.leftovers(self.ring.announced):  # as while it hangs, this comes again
+            self.ring.announced = seq + 1
+            self._emergency(seq, body)
 
     def _emergency(self, seq: int, body: bytes) -> None:
         self.host.count("emergency_events")

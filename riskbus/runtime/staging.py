@@ -90,9 +90,9 @@ class Staging:
             seq += 1
         return found
 
-    def leftovers(self) -> list[Staged]:
-        """Return what was put down and is not durable."""
-        numbers = range(self.ring.released, self.claimed)
+    def leftovers(self, beginning: int = 0) -> list[Staged]:
+        """Return what was put down, from this number on, and is not durable."""
+        numbers = range(max(beginning, self.ring.released), self.claimed)
         found: Iterator[Staged | None] = (self._aside.get(seq) or self.ring.get(seq) for seq in numbers)
         return [staged for staged in found if staged is not None]
 
