@@ -92,7 +92,7 @@ def test_several_files_make_one_plan(tmp_path: Path) -> None:
         ("just words", "is not a Kubernetes object"),
         (yaml.safe_dump(policy(volume={"size": "enormous"})), "spec.volume.size"),
         (yaml.safe_dump(policy() | {"spec": policy()["spec"] | {"pausd": True}}), "spec.pausd"),
-        (yaml.safe_dump({"kind": "Deployment", "metadata": {"name": "jules"}}), "spec.template.spec.containers"),
+        (yaml.safe_dump({"kind": "Deployment", "metadata": {"name": "jules"}}), "Deployment/jules: spec: required"),
         (yaml.safe_dump({"kind": "Deployment", "metadata": "jules"}), "metadata"),
         (yaml.safe_dump({"kind": "RiskAuditPolicy"}), "metadata"),
         (yaml.safe_dump({"kind": "List", "items": ["jules"]}), "is not a Kubernetes object"),

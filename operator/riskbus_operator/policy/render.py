@@ -7,8 +7,10 @@ nothing was there before.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from riskbus_operator.api.errors import InvalidObjectError
+from riskbus_operator.api.manifest import WorkloadManifest
 from riskbus_operator.api.policy import RiskAuditPolicy
 from riskbus_operator.desired.names import Object
 
@@ -71,10 +73,11 @@ def _relevant(manifests: Iterable[object]) -> Iterator[Object]:
                 raise InvalidObjectError("List", ("items: it must be a list of objects",))
             yield from _relevant(items)
         elif kind in (*_WORKLOADS, _POLICY):
-            metadata = obj.get("metadata")
+            given = _without_nulls(obj)
+            metadata = given.get("metadata")
             if not isinstance(metadata, dict):
                 raise InvalidObjectError(str(kind), ("metadata: give the object a name",))
-            named = obj | {"metadata": {"namespace": "default"} | metadata}
+            named = given | {"metadata": {"namespace": "default"} | metadata}
             _check(kind, named)
             yield named
 
@@ -83,16 +86,17 @@ def _check(kind: str, obj: Object) -> None:
     if kind == _POLICY:
         RiskAuditPolicy.parse(obj, strict=True)
         return
-    what = f"{kind}/{obj['metadata'].get('name', '')}"
     try:
-        containers = obj["spec"]["template"]["spec"]["containers"]
-        complete = bool(obj["metadata"]["name"] and containers and all(container["name"] for container in containers))
-    except (KeyError, TypeError):
-        complete = False
-    if not complete:
-        raise InvalidObjectError(
-            what, ("it needs metadata.name, and spec.template.spec.containers with a name each: complete the manifest",)
-        )
+        WorkloadManifest.parse(obj)
+    except InvalidObjectError as error:
+        raise InvalidObjectError(f"{kind}/{obj['metadata'].get('name', '')}", error.problems) from None
+
+
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any part of an object
+    """What the API server takes the manifest for: a field that is null is not set."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(part) for name, part in value.items() if part is not None}
+    return [_without_nulls(part) for part in value] if isinstance(value, list) else value
 
 
 def _state(namespace: str, objects: list[Object]) -> State:
