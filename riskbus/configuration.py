@@ -12,6 +12,8 @@ CHANGEABLE = frozenset(
         "durability",
         "rotation_max_size",
         "rotation_max_age",
+        "report_interval",
+        "max_workers",
         "latency_slo_us",
         "record_outcomes",
         "slow_subscriber_seconds",
@@ -26,7 +28,6 @@ WHY_NOT = {
     "second_dir": "the writer may be on it",
     "writer": "records are on their way to it",
     "stream": "the log's signatures carry its name",
-    "max_workers": "threads belong to the bus for its whole life",
     "enable_latency_monitoring": "a latency that was half measured would be wrong",
     "config_file": "it says where changes come from",
 }

@@ -69,17 +69,18 @@ class Machinery:
         self._until_fold = _FOLD_EVERY
         self.delivery = Delivery(self.histograms, outcomes, slow_ns, self._slow_inline, self._watch.start)
         self._outcomes = outcomes
+        self._workers = Workers(settings.max_workers, self.delivery.call_next, self._watch.ask)
         self.adopt(settings)
         # With durability `os` nobody waits for the disk, and to look for its end would make the log wait.
         watched = settings.enable_latency_monitoring and settings.durability is not Durability.OS
         self.durability = (
             DurabilityWatch(self.histograms, self.delivery.breaches, self._watch.start) if watched else None
         )
-        self._workers = Workers(settings.max_workers, self.delivery.call_next, self._watch.ask)
         self.dispatcher = Dispatcher(self.delivery, self._workers)
 
     def adopt(self, settings: BusSettings) -> None:
-        """Judge handlers by these settings from now on."""
+        """Go on with these settings."""
+        self._workers.resize(settings.max_workers)
         self._outcomes.priorities = settings.record_outcomes
         self._quarantine.slow_ns = self.delivery.slow_ns = round(settings.slow_subscriber_seconds * _NS_PER_SECOND)
         self.delivery.set_objectives(settings.latency_slo_us if settings.enable_latency_monitoring else {})

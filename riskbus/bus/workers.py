@@ -61,7 +61,7 @@ class Workers:
     Thread-safety: every method from any thread; `schedule` from a signal handler too.
 
     Args:
-        max_workers: Most threads that run handlers, the reserved one included; at least 2.
+        max_workers: Most threads that run handlers, the reserved one included; at least 2. `resize` changes it.
         serve: Handles one event of a mailbox; False when there was none. Must not raise.
         ask: Has `relieve` called soon.
     """
@@ -77,7 +77,9 @@ class Workers:
         self._starting = threading.Lock()  # held once the threads run
         self._stopping = False
         self._reserved: Worker | None = None
-        self._general: list[Worker] = []
+        self._changing = threading.RLock()  # a signal handler may publish while this thread changes their number
+        self._general: tuple[Worker, ...] = ()
+        self._added = self._leaving = 0  # general workers so far; those that were told to end and have not yet
 
     def start(self) -> None:
         """Start the threads, if that was not done yet. What was scheduled before is served then."""
@@ -97,11 +99,22 @@ class Workers:
         if self._reserved is not None and self._reserved.busy:
             self._ask_general_workers()
 
+    def resize(self, max_workers: int) -> None:
+        """Have at most so many threads. What is too many ends after the handlers it is in; does not wait for that."""
+        with self._changing:
+            self._max_workers = max_workers
+            too_many = max(0, len(self._general) - self._leaving + 1 - max_workers)
+            self._leaving += too_many
+        for _ in range(too_many):
+            self._general_tokens.put(False)
+
     def stop(self) -> None:
         """Let every worker end after the handler it is in. Does not wait."""
-        self._stopping = True
         self._critical_tokens.put(False)
-        for _ in range(self._max_workers):
+        with self._changing:  # nobody comes after this
+            self._stopping = True
+            remaining = len(self._general)
+        for _ in range(remaining):
             self._general_tokens.put(False)
 
     def relieve(self, asked: bool) -> None:
@@ -109,7 +122,7 @@ class Workers:
         handled = [worker.handled for worker in self._general]
         stuck = asked or handled == self._seen
         self._seen = handled
-        if stuck and self._all_busy_with_work_waiting() and not self._stopping:
+        if stuck and self._all_busy_with_work_waiting():
             with suppress(RuntimeError):  # the interpreter is ending, and starts no more threads
                 self._add_general_worker()
 
@@ -128,6 +141,9 @@ class Workers:
         while worker.tokens.get():
             turns += 1
             self._serve_one_of(worker, _URGENT_FIRST if turns % _SHARE else _LEAST_URGENT_FIRST)
+        with self._changing:
+            self._general = tuple(other for other in self._general if other is not worker)
+            self._leaving -= 1
 
     def _serve_one_of(self, worker: Worker, order: tuple[EventPriority, ...]) -> None:
         worker.busy = True  # before the lanes are looked at: who schedules after this look sees it
@@ -153,8 +169,12 @@ class Workers:
             self.schedule(mailbox)
 
     def _add_general_worker(self) -> None:
-        name = f"riskbus-worker-{len(self._general) + 1}"
-        self._general.append(Worker(name, self._run_general, self._general_tokens))
+        with self._changing:
+            if self._stopping:
+                return
+            self._added += 1
+            name = f"riskbus-worker-{self._added}"
+            self._general = (*self._general, Worker(name, self._run_general, self._general_tokens))
 
     def _all_busy_with_work_waiting(self) -> bool:
         return (

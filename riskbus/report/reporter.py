@@ -91,7 +91,7 @@ class Reporter:
     A failure is logged once and then at most every ten minutes, counted in `audit_report_failures_total`, and never
     reaches the workload.
 
-    Thread-safety: `close` may be called from any thread, and more than once.
+    Thread-safety: `adopt` and `close` may be called from any thread, and more than once.
     """
 
     def __init__(
@@ -116,6 +116,11 @@ class Reporter:
         self._logged: tuple[str, float] = ("", 0.0)
         self._thread = threading.Thread(target=self._run, name="riskbus-report", daemon=True)
         self._thread.start()
+
+    def adopt(self, settings: AuditSettings) -> None:
+        """Go on with other settings: how often to report."""
+        self._settings = settings
+        self._due = min(self._due, time.monotonic() + _jittered(settings.report_interval))
 
     def close(self, timeout: float) -> None:
         """Report once more and stop.

@@ -100,6 +100,8 @@ class AuditLog:
         update = {name: values[name] for name in change.changes if name in mine}
         self.settings = self.settings.model_copy(update=update)
         self._incarnation.adopt(self.settings)
+        if self._reporter is not None:
+            self._reporter.adopt(self.settings)
         self._incarnation.record("AUDIT_CONFIG", config_payload(change, self.settings))
 
     def hurry(self) -> None:

@@ -116,6 +116,50 @@ def test_who_is_a_slow_subscriber_changes_at_once(open_bus: Open, until: Until) 
     hangs.release()
 
 
+def test_more_workers_take_over_at_once_from_those_that_hang(open_bus: Open) -> None:
+    """It is found out in trading hours that two are too few, and nobody wants to restart then."""
+    bus = open_bus(max_workers=2)
+    hangs, waits = Inbox(held=True), Inbox()
+    bus.subscribe("LIMIT_BREACH", hangs)
+    bus.publish(event())
+    assert hangs.wait_for(1)
+    bus.subscribe("LIMIT_BREACH", waits)
+    bus.publish(event())
+    assert not waits.wait_for(1, timeout=0.3)
+    bus.reconfigure(max_workers=3)
+    assert waits.wait_for(1)
+    hangs.release()
+
+
+def test_workers_that_are_too_many_end_and_the_others_go_on(open_bus: Open, until: Until) -> None:
+    """Nothing is lost or out of order on the way, and what was taken away comes back when it is granted again."""
+    bus = open_bus(max_workers=6)
+    for round_ in range(1, 4):
+        hangs = [Inbox(held=True) for _ in range(5)]
+        subscriptions = [bus.subscribe("LIMIT_BREACH", inbox) for inbox in hangs]
+        bus.publish(event())
+        assert all(inbox.wait_for(1) for inbox in hangs)
+        assert workers() == 5
+        for count_ in (3, 4, 2, 2):
+            bus.reconfigure(max_workers=count_)
+        numbers = range(200 * round_)
+        for number in numbers:
+            bus.publish(event(number))
+        for inbox in hangs:
+            inbox.release()
+        assert all(inbox.wait_for(1 + len(numbers)) for inbox in hangs)
+        assert [[each.data["number"] for each in inbox.events] for inbox in hangs] == [[0, *numbers]] * 5
+        assert until(lambda: workers() == 1)
+        for subscription in subscriptions:
+            bus.unsubscribe(subscription)
+        bus.reconfigure(max_workers=6)
+
+
+def workers() -> int:
+    """How many threads serve other than CRITICAL events."""
+    return sum(thread.name.startswith("riskbus-worker-") for thread in threading.enumerate())
+
+
 def test_a_change_is_a_record_with_before_and_after(open_bus: Open, changes: Changes) -> None:
     """RTS 6 Art. 5(7): what, when, by whom, approved by whom."""
     bus = open_bus(latency_slo_us={EventPriority.HIGH: 500})
@@ -147,7 +191,7 @@ def test_a_record_has_the_hash_of_what_holds_from_there_on(open_bus: Open, chang
 def test_a_change_that_changes_nothing_leaves_no_record(open_bus: Open, changes: Changes) -> None:
     """A log of what happened, not of what was said."""
     bus = open_bus(max_workers=4, latency_slo_us={EventPriority.HIGH: 500})
-    bus.reconfigure(latency_slo_us="HIGH=500", max_workers=4)
+    bus.reconfigure(latency_slo_us="HIGH=500", report="auto")
     assert changes(bus) == []
     assert bus.statistics().configuration.changes == 0
 
@@ -155,7 +199,7 @@ def test_a_change_that_changes_nothing_leaves_no_record(open_bus: Open, changes:
 @pytest.mark.parametrize(
     ("values", "messages"),
     [
-        ({"max_workers": 4}, ["argument max_workers='4' cannot change", "threads belong to the bus", "restart"]),
+        ({"staging_size": "1Mi"}, ["argument staging_size=", "cannot change", "records on their way", "restart"]),
         ({"path": "/elsewhere/log.jsonl"}, ["argument path", "the log's place is chosen when it starts"]),
         ({"report": "off"}, ["argument report='off' cannot change", "it is used once, at the start"]),
         ({"latency_slo_us": {"HIGH": 0}}, ["argument latency_slo_us", "positive number"]),

@@ -69,7 +69,8 @@ def test_the_latest_word_counts(open_bus: Open, config_map: Any, until: Until) -
 
 
 @pytest.mark.parametrize(
-    "broken", ["latency_slo_us = {HIGH =", "latency_slo_us = {HIGH = -1}", "nonsense = 1", SLO_20 + "max_workers = 99"]
+    "broken",
+    ["latency_slo_us = {HIGH =", "latency_slo_us = {HIGH = -1}", "nonsense = 1", SLO_20 + "staging_size = 1048576"],
 )
 def test_a_broken_file_changes_nothing_is_logged_once_and_counted(  # noqa: PLR0913, PLR0917 -- its witnesses
     open_bus: Open, config_map: Any, until: Until, metric: Metric, caplog: pytest.LogCaptureFixture, broken: str

@@ -107,6 +107,14 @@ def test_the_report_is_renewed_at_each_interval(begin: Begin, api: Any, subject:
     assert api.requests[2].body["log"]["durableSeq"] == 100
 
 
+def test_another_interval_holds_at_once(begin: Begin, api: Any) -> None:
+    """Who wants to see more now does not wait for the old interval to end."""
+    reporter = begin(report_interval=3600)
+    assert api.wait_for(1)
+    reporter.adopt(AuditSettings(policy="intraday", container="jules", report_interval=1))
+    assert api.wait_for(3)
+
+
 def test_a_renewed_token_is_used(begin: Begin, api: Any, service_account: Path, token: Callable[..., str]) -> None:
     """The kubelet replaces the token every hour or so, and the old one expires."""
     begin(report_interval=1)
