@@ -31,6 +31,7 @@ except ImportError:  # not on Windows, where a copy of the log is all that there
 MAX_LINE = 1_048_576
 MAX_WAITING = 1_048_576  # copies, and records between a checkpoint's size and its own number
 MAX_LISTED = 1_000  # findings of one kind in an incarnation
+MAX_RECOVERED = 1_000  # AUDIT_RECOVERED records of an incarnation that count
 NEVER = 1 << 63  # a number that no record reaches
 UNSEALED_AFTER_NS = 60_000_000_000
 
@@ -57,6 +58,7 @@ USAGE = 64
 KINDS = {
     "malformed": "integrity",
     "torn": "integrity",
+    "torn-recovered": "integrity",
     "altered": "integrity",
     "out-of-order": "integrity",
     "misnamed": "integrity",
@@ -599,23 +601,23 @@ class Findings:
 
     def add(
         self, kind: str, severity: str, message: str, seq: int = -1, place: tuple[str, int, int] = ("", 0, -1)
-    ) -> None:
-        """Add a finding; `place` is a file, a line and a byte."""
+    ) -> dict[str, Any]:
+        """Add a finding, and return it; `place` is a file, a line and a byte."""
         self.counts[kind] = self.counts.get(kind, 0) + 1
+        finding = {
+            "kind": kind,
+            "dimension": KINDS[kind],
+            "severity": severity,
+            "message": message,
+            "incarnation": self.incarnation,
+            "seq": seq,
+            "file": place[0],
+            "line": place[1],
+            "byte": place[2],
+        }
         if self.counts[kind] <= MAX_LISTED:
-            self.listed.append(
-                {
-                    "kind": kind,
-                    "dimension": KINDS[kind],
-                    "severity": severity,
-                    "message": message,
-                    "incarnation": self.incarnation,
-                    "seq": seq,
-                    "file": place[0],
-                    "line": place[1],
-                    "byte": place[2],
-                }
-            )
+            self.listed.append(finding)
+        return finding
 
 
 class Incarnation:
@@ -634,6 +636,8 @@ class Incarnation:
         self.opened = self.closed = False
         self._closed_at = -1
         self.previous: list[tuple[str, str]] = []
+        self.recovered: list[dict[str, Any]] = []  # data of AUDIT_RECOVERED records about earlier incarnations
+        self.torn: tuple[int, bytes, dict[str, Any]] | None = None  # the next number, the torn rest, and its finding
         self.hole: int | None = None  # the first number that is missing
         self._blame = "tampering"  # what a missing number would mean
         self._said: set[str] = set()  # kinds that are found once only
@@ -756,8 +760,9 @@ class Incarnation:
         elif number >= self._takeover:
             self._copy(number, raw, partial=True)
         elif not (last and live and not self.closed and len(raw) < MAX_LINE and raw[: len(head)] == head[: len(raw)]):
-            self._find("torn", "damage", "the last line is torn", self.next)
+            found = self._find("torn", "damage", "the last line is torn", self.next)
             self._blame = "damage"
+            self.torn = (self.next, raw, found) if last else None
 
     # what records say, sections 4 and 5
 
@@ -785,6 +790,8 @@ class Incarnation:
             events = data.get("events")
             self.gap_events += events if type(events) is int else 0
             self._find("gap", "declared_gap", f"{events} events are not in the log: {data.get('reason')}", seq)
+        elif kind == "AUDIT_RECOVERED" and isinstance(data.get("incarnation"), str):
+            self.recovered += [data] if data["incarnation"] and len(self.recovered) < MAX_RECOVERED else []
 
     def _open(self, seq: int, data: dict[str, Any]) -> None:
         if seq or data.get("incarnation") != self.id:
@@ -892,8 +899,8 @@ class Incarnation:
 
     def _find(
         self, kind: str, severity: str, message: str, seq: int, place: tuple[str, int, int] | None = None
-    ) -> None:
-        self.findings.add(kind, severity, message, seq, self.place if place is None else place)
+    ) -> dict[str, Any]:
+        return self.findings.add(kind, severity, message, seq, self.place if place is None else place)
 
     def _find_once(
         self, kind: str, severity: str, message: str, seq: int, place: tuple[str, int, int] | None = None
@@ -1024,11 +1031,12 @@ def verify(directories: list[str], anchors: list[Anchor]) -> dict[str, Any]:
     lacking = any(one[0].first for one in sets) or not set(kept) <= {one[0].id for one in sets}
     declarations = Declarations(sets if lacking else [])
     streams: dict[tuple[str, str], dict[str, Any]] = {}
-    checked = []
+    checked, pairs = [], []
     for one in sorted(sets, key=lambda one: (one[0].directory, one[0].stem, one[0].id)):
         stream = (one[0].directory, one[0].stem)
         incarnation = _check(one, kept.get(one[0].id, []), declarations, is_newest=newest[stream] == one[0].id)
         checked.append(incarnation)
+        pairs.append((one, incarnation))
         document = streams.setdefault(stream, _empty(stream))
         document["segments"] += len(one)
         document["bytes"] += sum(segment.size for segment in one)
@@ -1039,6 +1047,7 @@ def verify(directories: list[str], anchors: list[Anchor]) -> dict[str, Any]:
     strays = [_unread(error) for error in unreadable]
     strays += _look_for_absent(checked, streams, kept, declarations)
     _say_what_was_pruned(checked, streams, declarations)
+    _say_what_was_recovered(pairs)
     return _result(list(streams.values()), strays)
 
 
@@ -1178,6 +1187,71 @@ def _say_what_was_pruned(
             if used.by in {summary["incarnation"] for summary in document["incarnations"]}:
                 document["findings"] += findings.listed
                 break
+
+
+def _say_what_was_recovered(checked: list[tuple[list[Segment], Incarnation]]) -> None:
+    """Turn a torn last line into a note where a later incarnation has the record (3.7)."""
+    good = [
+        (segments, one) for segments, one in checked if all(f["severity"] != "tampering" for f in one.findings.listed)
+    ]
+    for _, one in checked:
+        if one.torn is None:
+            continue
+        seq, rest, finding = one.torn
+        lines = (
+            line
+            for _, later in good
+            if later.id > one.id
+            for said in later.recovered
+            if said["incarnation"] == one.id
+            for line in _whole_lines(said, seq, later.id, good)
+        )
+        if any(line.startswith(rest) for line in lines):
+            finding.update(kind="torn-recovered", severity="note", message="the last line is torn; its record is whole")
+
+
+def _whole_lines(
+    said: dict[str, Any], seq: int, by: str, good: list[tuple[list[Segment], Incarnation]]
+) -> Iterator[bytes]:
+    """Yield the lines that a torn one with this number may have begun, as the data of an AUDIT_RECOVERED says."""
+    own = said.get("unfinished")
+    record = own.encode("utf-8", "replace") if isinstance(own, str) else b""
+    fields = parse_record(record)
+    plain = record.startswith(b'{"seq":%d,"ts":"' % seq)
+    if plain and fields is not None and fields["seq"] == seq and fields["event_type"].startswith("AUDIT_"):
+        yield line_of(record, seq)
+    into, runs = said.get("into"), said.get("runs")
+    where = into if isinstance(into, str) and into else by
+    for run in runs if isinstance(runs, list) else []:
+        if not isinstance(run, list) or len(run) != 3 or not all(type(n) is int and 0 <= n < NEVER for n in run):
+            continue
+        old, new, count = run
+        if old <= seq < old + count:
+            found = (find_record(segments, new + seq - old) for segments, one in good if one.id == where)
+            yield from (line_of(record, seq) for record in found if record is not None)
+
+
+def line_of(record: bytes, seq: int) -> bytes:
+    """Return the line of a record under this number (2)."""
+    record = b'{"seq":%d' % seq + record[record.index(b",") :]
+    digest = hashlib.sha256(b"\x00" + record).digest()
+    return record[:-1] + b',"hash":"' + base64.b64encode(digest) + b'"}\n'
+
+
+def find_record(segments: list[Segment], seq: int) -> bytes | None:
+    """Return the record with this number that counts, None if it is not there or does not match its hash."""
+    holders = [segment for segment in segments if segment.first <= seq]
+    if not holders:
+        return None
+    try:
+        with open(os.path.join(holders[-1].directory, holders[-1].name), "rb") as file:
+            for raw, _ in split_lines(read_gzip(file) if holders[-1].gz else read_plain(file)):
+                line = parse_line(raw[:-1]) if raw.endswith(b"\n") else None
+                if line is not None and line.seq == seq and not line.altered:
+                    return line.record
+    except OSError:
+        pass  # it became a finding when it was checked
+    return None
 
 
 def _result(streams: list[dict[str, Any]], strays: list[dict[str, Any]]) -> dict[str, Any]:

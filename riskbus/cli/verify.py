@@ -28,7 +28,8 @@ def add_to(commands: "_SubParsersAction[Any]") -> None:
         "verify",
         help="prove that an audit log is complete and unaltered, or say what is wrong with it",
         description="Recompute every hash, tree and signature of every stream in DIR and below, from the bytes alone.\n"
-        "Works while the log is being written; the writer's unfinished last line is no damage.",
+        "Works while the log is being written; the writer's unfinished last line is no damage. Nor is one that a kill\n"
+        "left, if the next process has its record: then a note says so.",
         epilog="examples:\n"
         "  riskbus verify /var/log/intraday-jules             one log, also while it is written\n"
         "  riskbus verify /archive --anchor pod-output.txt    many, compared with what a pod said at the time\n"

@@ -77,9 +77,9 @@ def _verdicts(stream: StreamReport) -> list[str]:
 
 
 def _verdict(stream: StreamReport, dimension: Dimension) -> str:
-    counts = dict.fromkeys(SEVEREST_FIRST, 0)
+    counts = dict.fromkeys(_NAMES, 0)
     for finding in stream.findings:
-        if finding.dimension is dimension:
+        if finding.dimension is dimension and finding.severity in counts:
             counts[finding.severity] += 1
     said = [f"{_NAMES[severity]} ({_count(count, 'finding')})" for severity, count in counts.items() if count]
     return ", ".join(said)

@@ -14,10 +14,11 @@ from riskbus.format.anchors import Anchor
 from riskbus.format.blocks import CONTROL_MARK, HEAD, MAX_LINE_BYTES, Block, time_of
 from riskbus.format.contents import Contents, Summary
 from riskbus.format.copies import Copies
-from riskbus.format.findings import NOWHERE, Findings, Place, Severity
+from riskbus.format.findings import NOWHERE, Finding, Findings, Place, Severity
 from riskbus.format.names import SegmentName
 from riskbus.format.pruning import Pruned
 from riskbus.format.record import from_line, leaf_hash
+from riskbus.format.recovery import Recovered, Torn
 from riskbus.format.seals import Seals
 
 _NEVER = 1 << 63  # a number that no record reaches
@@ -49,11 +50,13 @@ class IncarnationChecker:
     Attributes:
         summary: what was seen so far.
         findings: what is wrong with it.
+        torn: the torn rest at its end, None if there is none.
     """
 
     def __init__(self, incarnation: str) -> None:
         self.summary = Summary(incarnation)
         self.findings = Findings(incarnation)
+        self.torn: Torn | None = None
         self._seals = Seals(self.findings)
         self._contents = Contents(self.summary, self.findings, self._seals)
         self._stretches: deque[Stretch] = deque()
@@ -70,6 +73,11 @@ class IncarnationChecker:
     def previous(self) -> list[tuple[str, str]]:
         """The (incarnation, note) pairs that its AUDIT_OPEN names."""
         return self._contents.previous
+
+    @property
+    def recovered(self) -> list[Recovered]:
+        """What it says of records that earlier incarnations had accepted and not written."""
+        return self._contents.recovered
 
     def expect(self, anchor: Anchor) -> None:
         """Compare with an anchor of this incarnation. Call before the first line."""
@@ -168,8 +176,10 @@ class IncarnationChecker:
             or len(rest) >= MAX_LINE_BYTES
             or rest[: len(head)] != head[: len(rest)]
         ):
-            self._report("torn", Severity.DAMAGE, f"the last line is unfinished ({len(rest)} bytes)", self._next)
+            message = f"the last line is unfinished ({len(rest)} bytes)"
+            found = self._report("torn", Severity.DAMAGE, message, self._next)
             self._blame = Severity.DAMAGE
+            self.torn = Torn(self._next, rest, found) if self._limit == _NEVER else None
 
     def _parse(self, line: bytes) -> _Record:
         record, stated = from_line(line)
@@ -233,8 +243,8 @@ class IncarnationChecker:
         while self._stretches and self._stretches[0].end <= self._seals.sealed:
             self._stretches.popleft()
 
-    def _report(self, kind: str, severity: Severity, message: str, seq: int) -> None:
-        self.findings.add(kind, severity, message, seq, self._place)
+    def _report(self, kind: str, severity: Severity, message: str, seq: int) -> Finding:
+        return self.findings.add(kind, severity, message, seq, self._place)
 
 
 def _overshoots(rest: bytes) -> bool:

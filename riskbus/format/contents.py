@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from riskbus.errors import FormatError
-from riskbus.events import EventPriority
 from riskbus.format.blocks import CONTROL_MARK, timestamp_of
 from riskbus.format.findings import Findings, Place, Severity
 from riskbus.format.pruning import Pruned
-from riskbus.format.record import FORMAT_VERSION, decode
+from riskbus.format.record import FORMAT_VERSION, decode, has_right_types
+from riskbus.format.recovery import KIND as RECOVERED
+from riskbus.format.recovery import Recovered, parse_recovered
 from riskbus.format.seals import Seals
 
 SEAL_PATIENCE_NS = 60 * 10**9
 """A healthy writer seals within a second; a minute allows for a volume that hung."""
-_PRIORITIES = frozenset(priority.name for priority in EventPriority)
+_MAX_RECOVERED = (
+    1000  # AUDIT_RECOVERED of an incarnation about earlier ones; it has one for each process that was killed
+)
 
 
 @dataclass(slots=True)
@@ -57,11 +60,13 @@ class Contents:
 
     Attributes:
         previous: the (incarnation, note) pairs that AUDIT_OPEN names.
+        recovered: what AUDIT_RECOVERED records say of earlier incarnations.
         last_ns: `timestamp_ns` of the newest record, -1 if there is none.
     """
 
     def __init__(self, summary: Summary, findings: Findings, seals: Seals) -> None:
         self.previous: list[tuple[str, str]] = []
+        self.recovered: list[Recovered] = []
         self.last_ns = -1
         self._summary = summary
         self._findings = findings
@@ -104,6 +109,9 @@ class Contents:
             self._seal(seq, data, place)
         elif kind == "AUDIT_GAP":
             self._declare(seq, data, place)
+        elif kind == RECOVERED and len(self.recovered) < _MAX_RECOVERED:
+            found = parse_recovered(data)
+            self.recovered += [found] if found else []
 
     def inspect(self, seq: int, record: bytes, place: Place) -> dict[str, Any] | None:
         """Return a record's fields, None if it is not JSON of the nine; then it is reported, unless a seal covers it.
@@ -114,8 +122,7 @@ class Contents:
             fields = decode(record)
         except FormatError:
             fields = {}
-        texts = all(isinstance(fields.get(name), str) for name in ("ts", "event_id", "event_type", "source"))
-        if texts and fields["priority"] in _PRIORITIES and type(fields["timestamp_ns"]) is int:
+        if fields and has_right_types(fields):
             return fields
         self._strange.append((seq, place))
         return None

@@ -17,19 +17,20 @@ class Dimension(StrEnum):
 class Severity(IntEnum):
     """What a finding says about the log. The numbers are the exit codes of `riskbus verify`."""
 
+    NOTE = 0  # nothing is wrong; it is told of all the same
     TAMPERING = 1
     DAMAGE = 2
     UNDECIDED = 3
     DECLARED_GAP = 4
 
 
-SEVEREST_FIRST = (Severity.TAMPERING, Severity.DAMAGE, Severity.UNDECIDED, Severity.DECLARED_GAP)
+SEVEREST_FIRST = (Severity.TAMPERING, Severity.DAMAGE, Severity.UNDECIDED, Severity.DECLARED_GAP, Severity.NOTE)
 
 DIMENSIONS = {
     kind: dimension
     for dimension, kinds in {
-        Dimension.INTEGRITY: "malformed torn altered out-of-order misnamed contradicted unopened misplaced after-close "
-        "version unreadable",
+        Dimension.INTEGRITY: "malformed torn torn-recovered altered out-of-order misnamed contradicted unopened "
+        "misplaced after-close version unreadable",
         Dimension.COMPLETENESS: "missing absent pruned gap",
         Dimension.AUTHENTICITY: "seal keyless signature root unproved unsealed",
         Dimension.ANCHORING: "anchor key truncated removed stray",
@@ -104,11 +105,13 @@ class Findings:
         self._counts: Counter[str] = Counter()
         self._once: set[tuple[str, Severity]] = set()
 
-    def add(self, kind: str, severity: Severity, message: str, seq: int, place: Place = NOWHERE) -> None:
-        """Add a finding."""
+    def add(self, kind: str, severity: Severity, message: str, seq: int, place: Place = NOWHERE) -> Finding:
+        """Add a finding, and return it, kept or not."""
         self._counts[kind] += 1
+        finding = Finding(kind, severity, message, self._incarnation, seq, place)
         if self._counts[kind] <= _MAX_LISTED:
-            self.listed.append(Finding(kind, severity, message, self._incarnation, seq, place))
+            self.listed.append(finding)
+        return finding
 
     def add_once(self, kind: str, severity: Severity, message: str, seq: int, place: Place = NOWHERE) -> None:
         """Add a finding unless there is one of this kind and severity: what follows from it says nothing new."""
@@ -123,6 +126,6 @@ class Findings:
 
 
 def worst(findings: list[Finding]) -> Severity | None:
-    """Return the severest severity of findings, None for none."""
-    severities = {finding.severity for finding in findings}
+    """Return the severest severity of findings, None where there are none but notes."""
+    severities = {finding.severity for finding in findings} - {Severity.NOTE}
     return next((severity for severity in SEVEREST_FIRST if severity in severities), None)

@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 
 from riskbus.errors import FormatError
-from riskbus.events import RiskEvent
+from riskbus.events import EventPriority, RiskEvent
 from riskbus.stamps import timestamp
 
 FORMAT_VERSION = 1
@@ -37,6 +37,7 @@ _REPR_LIMIT = 1000  # characters: enough to recognise an object, too few to matt
 _NAME_LIMIT = 1024  # characters of source and event_id that a record which would be too long keeps
 _DEPTH_LIMIT = 32  # nesting that a payload which orjson refused keeps
 _INT_LIMIT = 1 << 63
+_PRIORITIES = frozenset(priority.name for priority in EventPriority)
 
 dumps = orjson.dumps
 
@@ -136,6 +137,12 @@ def decode(record: bytes) -> dict[str, Any]:
     if type(seq) is not int or not record.startswith(b'{"seq":%d,"ts":"' % seq):
         raise FormatError("seq is not a plain number at the start of the line")
     return fields
+
+
+def has_right_types(fields: Mapping[str, Any]) -> bool:
+    """Whether the nine fields of a record are of the types that they must be."""
+    texts = all(isinstance(fields[name], str) for name in ("ts", "event_id", "event_type", "source"))
+    return texts and fields["priority"] in _PRIORITIES and type(fields["timestamp_ns"]) is int
 
 
 def as_json(value: object) -> object:

@@ -3,7 +3,7 @@
 import os
 import platform
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from time import time_ns
@@ -125,6 +125,32 @@ def outage_warning(settings: AuditSettings, error: OSError) -> str:
 def succeeded_payload(first_seq: int) -> dict[str, Any]:
     """Return the payload of AUDIT_RECOVERED where another writer goes on, from this number, in the same incarnation."""
     return {"cause": "the writer ended before its time; another one goes on", "first_seq": first_seq}
+
+
+def inherited_payload(
+    incarnation: str, moved: Sequence[tuple[int, int]], *, into: str = "", unfinished: str = ""
+) -> dict[str, Any]:
+    """Return the payload of AUDIT_RECOVERED about what an earlier process had accepted and not written.
+
+    Args:
+        incarnation: the earlier one.
+        moved: old and new numbers, in order.
+        into: in which incarnation they stand now, "" for the one that says so.
+        unfinished: the log's own record that it was writing when it ended, "" for none.
+    """
+    runs: list[list[int]] = []
+    for old, new in moved:
+        if runs and old == runs[-1][0] + runs[-1][2] and new == runs[-1][1] + runs[-1][2]:
+            runs[-1][2] += 1
+        else:
+            runs.append([old, new, 1])
+    payload = {
+        "cause": "their process ended before they were written",
+        "incarnation": incarnation,
+        "records": len(moved),
+        "runs": runs[:1000],  # a bound for the record's size; more than a few are rare
+    }
+    return payload | ({"into": into} if into else {}) | ({"unfinished": unfinished} if unfinished else {})
 
 
 def gap_payload(reason: str, events: int) -> dict[str, Any]:

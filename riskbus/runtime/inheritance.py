@@ -2,19 +2,32 @@
 
 Its ring outlived it. The next writer of the same log finds the ring, leaves out what reached the volume, and takes the
 rest over under new numbers, followed by an AUDIT_RECOVERED that says which.
+
+A process that is killed in the middle of a write leaves half a line, which is no damage only if AUDIT_RECOVERED says
+where its record is now, or, of a record of the log's own, what it was to be. So this is said before that record moves,
+and said again by the next heir if this one is killed before it has written it.
 """
 
 import os
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from riskbus.runtime.control import Record
+from riskbus.errors import FormatError
+from riskbus.format.record import decode, with_number
+from riskbus.format.recovery import KIND, Recovered, parse_recovered
+from riskbus.runtime.control import Record, inherited_payload
 from riskbus.runtime.feed import Feed
 from riskbus.runtime.staging import CONTROL
 from riskbus.store.ring import Held, Ring
 from riskbus.store.ring_files import find_abandoned
-from riskbus.store.stream import last_seq
+from riskbus.store.stream import End, find_end
+
+_LONGEST_QUOTE = 16 << 10  # bytes; the log's own records are far shorter, and each quotation of one makes it longer
+
+_Numbered = tuple[str, int]
+"""A record: its incarnation and its number there."""
 
 
 class Inheritance:
@@ -26,8 +39,11 @@ class Inheritance:
         self._record = record
         self._rings: list[Ring] = []
         self._waiting: deque[tuple[Ring, Held]] = deque()
-        self._moved: dict[str, list[tuple[int, int]]] = {}  # old and new numbers by incarnation
-        self._last = -1  # the last number that was given to a record taken over
+        self._torn: set[_Numbered] = set()  # records of which half a line is on the volume
+        self._earlier: dict[_Numbered, _Numbered] = {}  # what another heir had taken over, and from where
+        self._moved: dict[str, list[tuple[int, int]]] = {}  # old and new numbers by incarnation, not yet said
+        self._unsaid: list[dict[str, Any]] = []  # what else there is to say
+        self._last = -1  # the last number that must be durable before the rings may go
 
     def find(self, directory: Path) -> None:
         """Look for rings of processes that have ended; raises OSError if the log's directory cannot be read."""
@@ -50,26 +66,66 @@ class Inheritance:
             if self._feed.claimed - ring.released >= ring.slots // 2:
                 return  # the other half is for those who publish now
             self._take_over_one(*self._waiting.popleft())
-        for ring in self._rings:
-            if ring.incarnation in self._moved:
-                self._record("AUDIT_RECOVERED", _payload(ring.incarnation, self._moved.pop(ring.incarnation)))
+        self._say()
 
     def durable(self, seq: int) -> None:
-        """Remove the rings when what they held is durable."""
-        if self._rings and not self._waiting and seq >= self._last:
+        """Remove the rings when what they held is durable, and what there was to say of it."""
+        if self._rings and not self._waiting and not self._unsaid and seq >= self._last:
             self._bury()
 
     def _missing(self, ring: Ring) -> list[Held]:
-        written = last_seq(self._log_path.parent, self._log_path.stem, ring.incarnation)
-        return [held for held in ring.held() if held.seq > written and held.kind < CONTROL]
+        end = find_end(self._log_path.parent, self._log_path.stem, ring.incarnation)
+        if end.torn:
+            self._torn.add((ring.incarnation, end.seq + 1))
+        missing = [held for held in ring.held() if held.seq > end.seq]
+        for held in missing:
+            if held.kind >= CONTROL:
+                self._hear(ring.incarnation, held, end)
+        return [held for held in missing if held.kind < CONTROL]
+
+    def _hear(self, incarnation: str, own: Held, end: End) -> None:
+        """Take note of what a record of the log's own would have said, which is not on the volume."""
+        record = with_number(own.seq, own.body)
+        if (incarnation, own.seq) in self._torn and len(record) <= _LONGEST_QUOTE:
+            self._unsaid.append(inherited_payload(incarnation, [], unfinished=record.decode("utf-8", "replace")))
+        said = _recovered(record)
+        if said is None:
+            return
+        pairs = [(old + step, new + step) for old, new, count in said.runs for step in range(count)]
+        written = [pair for pair in pairs if said.into or pair[1] <= end.seq]
+        if not said.into:
+            self._earlier.update({(incarnation, new): (said.incarnation, old) for old, new in pairs if new > end.seq})
+        if written or said.unfinished:
+            into = said.into or incarnation
+            self._unsaid.append(inherited_payload(said.incarnation, written, into=into, unfinished=said.unfinished))
 
     def _take_over_one(self, ring: Ring, held: Held) -> None:
         self._last = seq = self._feed.claim()
+        torn = False
+        for incarnation, old in self._origins((ring.incarnation, held.seq)):
+            self._moved.setdefault(incarnation, []).append((old, seq))
+            torn = torn or (incarnation, old) in self._torn
+        if torn:
+            self._say()
         try:
             ring.hand_on(held, self._feed.ring, seq)
         except OSError:  # a long one, and shared memory is full or none: the old ring keeps it until it is durable
             self._feed.put(seq, held.body, held.kind)
-        self._moved.setdefault(ring.incarnation, []).append((held.seq, seq))
+
+    def _origins(self, record: _Numbered) -> Iterator[_Numbered]:
+        """Yield where a record came from: the ring that holds it, and those from which that had taken it over."""
+        found: _Numbered | None = record
+        while found is not None:
+            yield found
+            found = self._earlier.pop(found, None)
+
+    def _say(self) -> None:
+        moved = [inherited_payload(incarnation, pairs) for incarnation, pairs in self._moved.items()]
+        self._moved = {}
+        for payload in [*self._unsaid, *moved]:
+            self._record(KIND, payload)
+            self._last = self._feed.claimed - 1
+        self._unsaid = []
 
     def _bury(self) -> None:
         for ring in self._rings:
@@ -78,17 +134,10 @@ class Inheritance:
         self._rings = []
 
 
-def _payload(incarnation: str, moved: list[tuple[int, int]]) -> dict[str, Any]:
-    """Return the payload of AUDIT_RECOVERED: runs of old number, new number and how many."""
-    runs: list[list[int]] = []
-    for old, new in moved:
-        if runs and old == runs[-1][0] + runs[-1][2] and new == runs[-1][1] + runs[-1][2]:
-            runs[-1][2] += 1
-        else:
-            runs.append([old, new, 1])
-    return {
-        "cause": "their process ended before they were written",
-        "incarnation": incarnation,
-        "records": len(moved),
-        "runs": runs[:1000],  # a bound for the record's size; more than a few are rare
-    }
+def _recovered(record: bytes) -> Recovered | None:
+    """Return what a record says of an earlier incarnation, None if it is about something else."""
+    try:
+        fields = decode(record)
+    except FormatError:
+        return None
+    return parse_recovered(fields["data"]) if fields["event_type"] == KIND else None

@@ -187,7 +187,7 @@ class Writer:
         self._turn_at = monotonic()
         self._ring.alive_ns = monotonic_ns()
         opening = self._next == 0  # AUDIT_OPEN alone: whenever the process is killed, a seal precedes every event
-        if not opening:
+        if not opening and not self._closed:
             self._inheritance.take_over()
         staged = take(self._feed, self._next)[: 1 if opening else None]
         if staged:

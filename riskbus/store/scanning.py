@@ -17,7 +17,8 @@ from typing import BinaryIO, NamedTuple, Self
 from riskbus.format.blocks import MAX_LINE_BYTES, Block, scan
 
 _PIECE_BYTES = 1 << 19  # what a processor's cache holds; larger pieces are slower
-_NOBODY_KNOWS = 1 << 63  # where a compressed segment ends
+WHOLE = 1 << 63
+"""The end of a segment where nobody knows it, as that of a compressed one."""
 _AHEAD = 4  # pieces on their way for each process
 
 
@@ -110,7 +111,7 @@ class Scanner:
             file: the segment, from its start; what is appended meanwhile is left out, but for the end of a line.
             path: where it stands, if it can seek.
         """
-        end = _NOBODY_KNOWS
+        end = WHOLE
         if file.seekable():
             end = file.seek(0, os.SEEK_END)
             file.seek(0)

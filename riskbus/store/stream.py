@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from riskbus.errors import FormatError
 from riskbus.format import record
@@ -59,20 +60,34 @@ def _checkpoint(line: bytes) -> str | None:
     return str(fields["data"].get("note", "")) if fields["event_type"] == "AUDIT_CHECKPOINT" else None
 
 
-def last_seq(directory: Path, stem: str, incarnation: str) -> int:
-    """Return the number of the last record that an ended incarnation left on the volume, -1 if there is none.
+class End(NamedTuple):
+    """Where an ended incarnation stopped on the volume.
+
+    Attributes:
+        seq: the number of the last record, -1 if there is none.
+        torn: whether half a line follows.
+    """
+
+    seq: int
+    torn: bool
+
+
+def find_end(directory: Path, stem: str, incarnation: str) -> End:
+    """Return where an ended incarnation stopped.
 
     What is found is forced to disk first, so that it may be relied on; if that fails, the answer is the last record
     before the segment in question.
     """
     own = [name for name in list_segments(directory) if name.stem == stem and name.incarnation == incarnation]
     if not own:
-        return -1
+        return End(-1, torn=False)
     newest = own[-1]
     path = directory / str(newest)
     synced = posix.sync_file(path) or posix.sync_file(compressed_path(path))
     seq = find_last(path, _seq) if synced else None
-    return newest.first_seq - 1 if seq is None else seq
+    rest = (find_last(path, lambda line: line) if synced else None) or b""  # or the last line of a compressed segment
+    torn = rest != b"" and not rest.endswith(b"\n")
+    return End(newest.first_seq - 1 if seq is None else seq, torn)
 
 
 def _seq(line: bytes) -> int | None:

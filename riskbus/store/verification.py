@@ -17,6 +17,7 @@ from riskbus.store import posix
 from riskbus.store.declarations import Declarations
 from riskbus.store.logs import IncarnationFiles, SegmentFile, find_incarnations, printable
 from riskbus.store.reading import open_segment
+from riskbus.store.recoveries import Checked, recovered
 from riskbus.store.scanning import Piece, Scanner
 
 Progress = Callable[[int], None]
@@ -125,6 +126,7 @@ class _Volume:
         self._opened: set[str] = set()  # the names of streams that AUDIT_OPEN records give
         self._sealed: dict[str, int] = {}
         self._report_of: dict[str, StreamReport] = {}
+        self._checked: list[Checked] = []
         self.strays: list[Finding] = []
         self._declarations = Declarations(found if self._lacks_something() else [])
 
@@ -144,6 +146,9 @@ class _Volume:
         self.strays = self._find_strays()
         for by, finding in self._declarations.findings(self._sealed):
             self._report_of[by].findings.append(finding)
+        for torn, note in recovered(self._checked):
+            for report in self._streams.values():
+                report.findings = [note if finding is torn else finding for finding in report.findings]
         return list(self._streams.values())
 
     def _verify(self, files: IncarnationFiles, report: StreamReport, *, newest: bool) -> None:
@@ -162,6 +167,7 @@ class _Volume:
         self._report_of[files.incarnation] = report
         self._sealed[files.incarnation] = checker.summary.sealed
         report.findings += checker.findings.listed
+        self._checked.append(Checked.of(checker, files))
         for kind, count in checker.findings.omitted.items():
             report.omitted[kind] = report.omitted.get(kind, 0) + count
         if checker.summary.stream:

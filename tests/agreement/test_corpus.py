@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
+from tests.agreement import corpus, corpus_torn
+from tests.agreement.cases import Make
 from tests.agreement.conftest import kinds
-from tests.agreement.corpus import CASES, Case
+
+CASES = corpus.CASES | corpus_torn.CASES
 
 
 @pytest.mark.parametrize("make", CASES.values(), ids=CASES.keys())
-def test_both_verifiers_say_what_is_so(
-    make: Callable[[], Case], tmp_path: Path, agree: Callable[..., dict[str, Any]]
-) -> None:
+def test_both_verifiers_say_what_is_so(make: Make, tmp_path: Path, agree: Callable[..., dict[str, Any]]) -> None:
     """The exit code, every verdict, every count, and every finding with its place."""
     case = make()
     case.write(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 
 from riskbus.format.blocks import scan
 from riskbus.format.record import from_line, leaf_hash, renumber, to_line
-from tests.agreement.corpus import Case, rehashed
+from tests.agreement.cases import Case, rehashed
 from tests.agreement.in_memory import first_worst, second_worst
 from tests.agreement.scribe import Scribe, finished
 

@@ -11,8 +11,8 @@ import pytest
 from riskbus.cli.verify import as_document
 from riskbus.format.blocks import scan
 from riskbus.store.verification import verify_tree
+from tests.agreement.cases import rehashed
 from tests.agreement.conftest import comparable, kinds
-from tests.agreement.corpus import rehashed
 from tests.agreement.scribe import Scribe
 
 Change = Callable[[list[bytes]], list[bytes]]

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.agreement.corpus import Case, rehashed
+from tests.agreement.cases import Case, rehashed
 from tests.agreement.scribe import Scribe, finished
 
 FIRST = finished(0)

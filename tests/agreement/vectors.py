@@ -12,10 +12,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from riskbus.format.record import from_line
+from tests.agreement import corpus, corpus_torn
 from tests.agreement.conftest import comparable, second_verdict
-from tests.agreement.corpus import CASES
 from tests.agreement.scribe import finished
 
+CASES = corpus.CASES | corpus_torn.CASES
 SHOWN = (
     "finished-in-order",
     "killed",
@@ -25,6 +26,8 @@ SHOWN = (
     "two-directories",
     "abandoned-segment",
     "torn",
+    "torn-and-recovered",
+    "torn-record-of-the-logs-own",
     "zeros",
     "altered",
     "rehashed-edit",

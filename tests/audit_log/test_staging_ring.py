@@ -1,12 +1,8 @@
 """The staging ring: what was accepted outlives its process, whole, once, and in order."""
 
-import os
-import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -20,6 +16,7 @@ from riskbus.runtime.staging import Staging
 from riskbus.settings import AuditSettings
 from riskbus.store.ring import NEAR, ROOM, Held, Ring
 from riskbus.store.ring_files import create_ring, find_abandoned
+from tests.audit_log.steps import every_step, killed_at_step
 
 # Python 3.12 and later warn of every fork beside threads, which is what these tests are about.
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -50,35 +47,6 @@ def _feed(staging: Staging) -> LocalFeed:
 
 def _find(directory: Path) -> list[Ring]:
     return find_abandoned(directory, STREAM, "/log")
-
-
-def _killed_at_step(step: int, action: Callable[[], object]) -> bool:
-    """Run an action in a child that kills itself at this step of the interpreter; whether it came to that."""
-    child = os.fork()
-    if child == 0:
-        passed = 0
-
-        def trace(frame: FrameType, event: str, _: Any) -> Any:
-            nonlocal passed
-            frame.f_trace_opcodes = True
-            if event == "opcode":
-                passed += 1
-                if passed > step:
-                    os.kill(os.getpid(), signal.SIGKILL)
-            return trace
-
-        sys.settrace(trace)
-        action()
-        sys.settrace(None)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-
-
-def _every_step(run: Callable[[int], bool], stride: int = 1) -> int:
-    step = 0
-    while run(step):
-        step += stride
-    return step
 
 
 def test_what_was_accepted_is_found_after_the_end(shared_memory: Path) -> None:
@@ -112,7 +80,7 @@ def test_a_publisher_killed_at_any_step_leaves_a_whole_record_or_none(shared_mem
         for seq in range(SLOTS):
             ring.put(seq, _record(seq, size=NEAR + 200), 1)
         ring.release(1)
-        killed = _killed_at_step(step, lambda: ring.put(SLOTS, _record(SLOTS, size), 2))
+        killed = killed_at_step(step, lambda: ring.put(SLOTS, _record(SLOTS, size), 2))
         ring.give_up()
         (found,) = _find(shared_memory)
         before = [Held(seq, _record(seq, size=NEAR + 200), 1) for seq in range(1, SLOTS)]
@@ -121,7 +89,7 @@ def test_a_publisher_killed_at_any_step_leaves_a_whole_record_or_none(shared_mem
         found.give_up()
         return killed
 
-    assert _every_step(run) > 20
+    assert every_step(run) > 20
 
 
 @pytest.mark.parametrize(("size", "stride"), [(40, 1), (ROOM + 100, 29)])  # long ones take thousands of steps
@@ -140,7 +108,7 @@ def test_an_heir_killed_at_any_step_leaves_the_record_in_exactly_one_ring(
             for seq, held in enumerate(both):
                 old.hand_on(held, heir, seq)
 
-        killed = _killed_at_step(step, move)
+        killed = killed_at_step(step, move)
         old.give_up()
         heir.give_up()
         rings = _find(shared_memory)
@@ -152,7 +120,7 @@ def test_an_heir_killed_at_any_step_leaves_the_record_in_exactly_one_ring(
             ring.give_up()
         return killed
 
-    assert _every_step(run, stride) > 50
+    assert every_step(run, stride) > 50
 
 
 def test_a_writer_killed_at_any_step_of_a_release_leaves_what_is_not_durable(shared_memory: Path) -> None:
@@ -164,7 +132,7 @@ def test_a_writer_killed_at_any_step_of_a_release_leaves_what_is_not_durable(sha
         for held in records:
             ring.put_long(*held)
         assert ring.take(0, 3) == records
-        killed = _killed_at_step(step, lambda: ring.release(2))
+        killed = killed_at_step(step, lambda: ring.release(2))
         ring.give_up()
         (found,) = _find(shared_memory)
         assert found.held() == records[found.released :]
@@ -175,7 +143,7 @@ def test_a_writer_killed_at_any_step_of_a_release_leaves_what_is_not_durable(sha
         assert not list(shared_memory.iterdir())
         return killed
 
-    assert _every_step(run, 7) > 50
+    assert every_step(run, 7) > 50
 
 
 def test_a_ring_without_shared_memory_is_private(tmp_path: Path) -> None:
@@ -244,13 +212,13 @@ def test_the_next_writer_goes_on_at_the_edge_that_belongs_to_what_is_durable(sha
         ring = _make(shared_memory)
         for size in (1, 2):
             ring.release(size, edges[size])
-        killed = _killed_at_step(step, lambda: ring.release(3, edges[3]))
+        killed = killed_at_step(step, lambda: ring.release(3, edges[3]))
         assert ring.edge == edges[ring.released]
         ring.remove()
         ring.give_up()
         return killed
 
-    assert _every_step(run) > 20
+    assert every_step(run) > 20
 
 
 class Handover(RuleBasedStateMachine):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import pytest
@@ -131,10 +130,7 @@ def test_what_a_killed_process_had_accepted_is_written_by_the_next_one_in_the_po
     assert len([name for name in files if name.endswith(".ring")]) == 1
     assert "tmpfs" in trading.kubectl("exec", "deployment/jules", "--", "df", "--output=fstype", "/run/riskbus")
     verify = ("--namespace", trading.name, "exec", "deployment/jules", "--", "riskbus", "verify", "/var/log/jules")
-    said = trading.cluster.kubectl(*verify, check=False)
-    found = set(re.findall(r"^  [a-z ]+, ([a-z-]+): ", said, re.MULTILINE))
-    # kill -9 may cut a write short: then the line is there unfinished, and whole in the next process's log.
-    assert "Nothing is wrong" in said or found == {"torn"}
+    assert "Nothing is wrong" in trading.cluster.kubectl(*verify, check=False)
 
 
 def test_the_policy_tells_what_its_retention_adds_up_to(trading: Namespace) -> None:

@@ -28,17 +28,16 @@ def _let_the_last_heir_finish(open_log: Open, directory: Path, shared_memory: Pa
         assert log.close(30) == ()
 
 
-def _check(directory: Path, statements: list[Statement]) -> None:
-    """0 lost, 0 torn, 0 twice, and each thread's own order."""
+def _check(directory: Path, statements: list[Statement]) -> int:
+    """0 lost, 0 twice, each thread's own order; return how many half lines there are whose records are whole."""
     written = found(directory)
     for said in statements:
         there = written.get((said.run, said.thread), 0)
         assert said.accepted <= there <= said.accepted + 1, f"{said}, but {there} events are there"
-    findings = verify_tree(directory, [], lambda _: None).findings
-    torn = {
-        finding.incarnation for finding in findings if finding.kind == "torn"
-    }  # whole elsewhere, as was shown above
-    assert [finding for finding in findings if finding.incarnation not in torn] == []
+    report = verify_tree(directory, [], lambda _: None)
+    assert report.worst is None, report.findings
+    assert {finding.kind for finding in report.findings} <= {"torn-recovered"}
+    return len(report.findings)
 
 
 @pytest.mark.timeout(7200)
@@ -47,17 +46,18 @@ def test_a_killed_process_loses_nothing_that_it_had_accepted(
 ) -> None:
     """The witness is another process, which shares memory with the victim and knows which calls had returned."""
     volume = make_volume(64, shared_memory)
-    events = 0
+    events = halves = 0
     for first in range(0, KILLS, _AT_ONCE):
         directory = volume.path / str(first)
         statements = end_victims(directory / "risk_audit.jsonl", first, min(_AT_ONCE, KILLS - first))
         _let_the_last_heir_finish(open_log, directory, shared_memory)
-        _check(directory, statements)
+        halves += _check(directory, statements)
         events += sum(said.accepted for said in statements)
         subprocess.run(["rm", "-rf", directory], check=True)
         done = first + _AT_ONCE
         if first * 10 // KILLS != done * 10 // KILLS:
-            say(f"{min(done, KILLS):,} of {KILLS:,} kills, {events:,} events accepted: none lost, none twice")
+            said = f"{events:,} events accepted: none lost, none twice; {halves} lines cut off and written again"
+            say(f"{min(done, KILLS):,} of {KILLS:,} kills, {said}")
     assert events > KILLS
 
 
