@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.agreement import corpus, corpus_torn
+from tests.agreement import corpus, corpus_declared, corpus_torn
 from tests.agreement.cases import Make
 from tests.agreement.conftest import kinds
 
-CASES = corpus.CASES | corpus_torn.CASES
+CASES = corpus.CASES | corpus_torn.CASES | corpus_declared.CASES
 
 
 @pytest.mark.parametrize("make", CASES.values(), ids=CASES.keys())

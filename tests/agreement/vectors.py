@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from riskbus.format.record import from_line
-from tests.agreement import corpus, corpus_torn
+from tests.agreement import corpus, corpus_declared, corpus_torn
 from tests.agreement.conftest import comparable, second_verdict
 from tests.agreement.scribe import finished
 
-CASES = corpus.CASES | corpus_torn.CASES
+CASES = corpus.CASES | corpus_torn.CASES | corpus_declared.CASES
 SHOWN = (
     "finished-in-order",
     "killed",
@@ -37,6 +37,9 @@ SHOWN = (
     "truncated",
     "forged-with-another-key",
     "declared-gap",
+    "pruned-beginning",
+    "pruned-incarnation",
+    "ingested",
 )
 """The cases of the corpus that stand in files; the tests have more."""
 
