@@ -119,9 +119,9 @@ def main() -> None:
     try:
         trader = os.pidfd_open(trader_pid)
         settings, name, seed, path, distrust = connection.recv()
-    except (OSError, EOFError):
+        ring = attach_ring(ring_number, path)
+    except (OSError, EOFError):  # the trader's process has ended, or another one has taken its ring over and removed it
         return
-    ring = attach_ring(ring_number, path)
     metrics, output = AuditMetrics(str(settings.path)), Output()
     feed = RemoteFeed(ring, connection, bell, trader, metrics)
 

@@ -56,8 +56,8 @@ def test_counters_go_on_when_a_log_is_opened_again(
     """A counter that falls back would look like a restart."""
     for _ in range(2):
         log = open_log()
-        log.append(event())
-        log.close()
+        assert log.append(event()).wait_durable(60)
+        assert log.close(60) == ()
     assert registry.get_sample_value("audit_events_total", {"path": str(path), "priority": "NORMAL"}) == 2
 
 

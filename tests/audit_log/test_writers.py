@@ -4,10 +4,12 @@ import contextlib
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ import pytest
 from riskbus.events import RiskEvent
 from riskbus.format.names import SegmentName
 from riskbus.runtime import AuditLog
+from riskbus.settings import AuditSettings
+from riskbus.store.ring_files import create_ring
 from riskbus.store.segment import Segment
 from riskbus.store.verification import VolumeReport
 
@@ -94,6 +98,25 @@ def test_the_writer_finishes_and_ends_when_its_trader_is_killed(path: Path, shar
     finally:
         os.close(descriptor)
     assert [record["data"]["number"] for record in events()] == list(range(3000))
+
+
+def test_a_writer_that_comes_too_late_ends_without_a_word(shared_memory: Path, path: Path) -> None:
+    """On a machine that is overloaded, the next life of the program may have taken the ring over in the meantime."""
+    ring = create_ring(shared_memory, "a" * 32, str(path), 8)
+    ring.remove()
+    mine, its = socket.socketpair()
+    bell = os.eventfd(0)
+    numbers = (ring.descriptor, bell, its.fileno())
+    command = [sys.executable, "-c", "from riskbus.runtime.child import main; main()", *map(str, numbers)]
+    with mine, its, Connection(os.dup(mine.fileno())) as connection:
+        connection.send((AuditSettings(path=path), "name", b"\0" * 32, ring.path, False))
+        done = subprocess.run(
+            [*command, str(os.getpid())], pass_fds=numbers, capture_output=True, timeout=60, check=False
+        )
+    os.close(bell)
+    ring.give_up()
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert not path.parent.exists()
 
 
 def test_without_shared_memory_the_writer_is_a_thread(open_log: Open, event: Event, tmp_path: Path) -> None:
