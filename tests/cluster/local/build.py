@@ -8,22 +8,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections import Counter, deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from tests.cluster.local.errors import LocalClusterError
-from tests.cluster.local.output import say, step
+from tests.cluster.local.output import step
 from tests.cluster.local.paths import PACKAGE, cache, locked
 
 if TYPE_CHECKING:
     from tests.cluster.local.versions import Kubernetes
 
 _MODULES = PACKAGE / "go"
-_PROGRESS_SECONDS = 15.0
 _VERSION = "k8s.io/component-base/version"
 
 
@@ -79,10 +76,22 @@ def build(module: Module) -> Path:
     output.parent.mkdir(exist_ok=True)
     with locked(output.parent):
         if not output.exists():
-            with step(f"built {module.title}"), tempfile.TemporaryDirectory(dir=output.parent) as scratch:
-                _compile(go, module, Path(scratch) / "bin")
-                (Path(scratch) / "bin").rename(output)
+            _build(go, module, output)
     return output
+
+
+def _build(go: str, module: Module, output: Path) -> None:
+    counts: Counter[str] = Counter()
+
+    def so_far() -> str:
+        return f": {counts['downloaded']} modules, {counts['compiled']} packages so far"
+
+    with (
+        step(f"built {module.title}", so_far=so_far),
+        tempfile.TemporaryDirectory(dir=output.parent) as scratch,
+    ):
+        _compile(go, module, Path(scratch) / "bin", counts)
+        (Path(scratch) / "bin").rename(output)
 
 
 def _fingerprint(module: Module) -> str:
@@ -109,7 +118,7 @@ def find_go() -> str:
     )
 
 
-def _compile(go: str, module: Module, output: Path) -> None:
+def _compile(go: str, module: Module, output: Path, counts: Counter[str]) -> None:
     arguments = [go, "build", "-v", "-trimpath", "-buildvcs=false", f"-ldflags={module.ldflags}", f"-o={output}/"]
     arguments += [f"-modfile={module.modfile}", f"-tags={module.tags}", *module.packages]
     with subprocess.Popen(
@@ -121,28 +130,15 @@ def _compile(go: str, module: Module, output: Path) -> None:
         text=True,
     ) as process:
         assert process.stderr is not None  # it was asked for
-        last_lines = _watch(process.stderr, module.title)
+        last_lines = _watch(process.stderr, counts)
     if process.returncode != 0:
         raise LocalClusterError(f"go could not build {module.title}: {' / '.join(last_lines)}")
 
 
-def _watch(lines: IO[str], title: str) -> list[str]:
-    """Count what Go prints, say now and then how far it is, and return the last lines."""
-    counts: Counter[str] = Counter()
+def _watch(lines: IO[str], counts: Counter[str]) -> list[str]:
+    """Count what Go prints, and return the last lines."""
     last: deque[str] = deque(maxlen=5)
-    ended = threading.Event()
-    reporter = threading.Thread(target=_report, args=(title, counts, ended), daemon=True)
-    reporter.start()
     for line in lines:
         last.append(line.strip())
         counts["downloaded" if line.startswith("go: downloading") else "compiled"] += 1
-    ended.set()
-    reporter.join()
     return list(last)
-
-
-def _report(title: str, counts: Counter[str], ended: threading.Event) -> None:
-    start = time.monotonic()
-    while not ended.wait(_PROGRESS_SECONDS):
-        elapsed = time.monotonic() - start
-        say(f"{elapsed:7.0f} s  ... {title}: {counts['downloaded']} modules, {counts['compiled']} packages so far")
