@@ -48,16 +48,21 @@ class Inheritance:
     def find(self, directory: Path) -> None:
         """Look for rings of processes that have ended; raises OSError if the log's directory cannot be read."""
         status = os.stat(f"{self._log_path.parent}/.")  # noqa: PTH116 -- the dot refuses a file in the directory's place
-        stream = (status.st_dev, status.st_ino)
-        self._feed.ring.device, self._feed.ring.inode = stream
+        self._feed.ring.stream = stream = (status.st_dev, status.st_ino)
         found = find_abandoned(directory, stream, str(self._log_path))
+        for ring in found:
+            ring.forget_moved([*self._rings, *found])
+        try:
+            stands = [(ring, self._end_of(ring), ring.held()) for ring in found]
+        except OSError:  # they stay abandoned, for the next look
+            for ring in found:
+                ring.give_up()
+            raise
         self._rings += found
-        for ring in found:
-            ring.forget_moved(self._rings)
-        for ring in found:
-            missing = [(ring, held) for held in self._missing(ring)]
-            before = [item for item in missing if item[1].seq <= ring.moved_to]
-            self._waiting = deque([*before, *self._waiting, *missing[len(before) :]])
+        for ring, end, held in stands:
+            items = [(ring, one) for one in self._missing(ring, end, held)]
+            before = [item for item in items if item[1].seq <= ring.moved_to]
+            self._waiting = deque([*before, *self._waiting, *items[len(before) :]])
 
     def take_over(self) -> None:
         """Take over as many records as the ring has room for."""
@@ -73,15 +78,24 @@ class Inheritance:
         if self._rings and not self._waiting and not self._unsaid and seq >= self._last:
             self._bury()
 
-    def _missing(self, ring: Ring) -> list[Held]:
-        end = find_end(self._log_path.parent, self._log_path.stem, ring.incarnation)
+    def release(self) -> None:
+        """Leave what is not yet removed to whoever comes next; for the end, and for the child after a fork."""
+        for ring in self._rings:
+            ring.give_up()
+        self._rings = []
+        self._waiting.clear()
+
+    def _end_of(self, ring: Ring) -> End:
+        return find_end(self._log_path.parent, self._log_path.stem, ring.incarnation)
+
+    def _missing(self, ring: Ring, end: End, held: list[Held]) -> list[Held]:
         if end.torn:
             self._torn.add((ring.incarnation, end.seq + 1))
-        missing = [held for held in ring.held() if held.seq > end.seq]
-        for held in missing:
-            if held.kind >= CONTROL:
-                self._hear(ring.incarnation, held, end)
-        return [held for held in missing if held.kind < CONTROL]
+        missing = [one for one in held if one.seq > end.seq]
+        for one in missing:
+            if one.kind >= CONTROL:
+                self._hear(ring.incarnation, one, end)
+        return [one for one in missing if one.kind < CONTROL]
 
     def _hear(self, incarnation: str, own: Held, end: End) -> None:
         """Take note of what a record of the log's own would have said, which is not on the volume."""

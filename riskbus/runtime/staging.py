@@ -64,8 +64,10 @@ class Staging:
         """Put down the body for a claimed number. Any thread; doing it again changes nothing."""
         if seq in self._declared:
             seq = self.claim()
-        released = self.ring.released
-        if seq < released or seq in self._aside or self.ring.get(seq) is not None:
+        if seq in self._aside or self.ring.get(seq) is not None:
+            return
+        released = self.ring.released  # looked at after the slot, which may have been released and used again meanwhile
+        if seq < released:
             return
         self.limit = released + self.ring.slots - 1
         if seq > self.limit or (len(body) > ROOM and not self._put_long(seq, body, kind)):

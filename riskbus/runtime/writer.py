@@ -133,6 +133,7 @@ class Writer:
     def release(self) -> None:
         """Close descriptors; for the end, and for the child after a fork."""
         self._journal.release()
+        self._inheritance.release()
         self._upkeep.forget()
 
     def record(self, kind: str, payload: dict[str, Any], level: int = CONTROL) -> None:

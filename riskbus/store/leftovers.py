@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from riskbus.store import posix
 from riskbus.store.ring import FOOTPRINT, Ring
+from riskbus.store.ring_files import belongs
 from riskbus.store.ring_header import SIZE, whose
 
 
@@ -58,5 +59,5 @@ def _look_at(path: Path, stream: tuple[int, int], log_path: str) -> Iterator[Lef
     if path.name != f"riskbus-{ring.incarnation}.ring":
         return
     waiting = len(ring.held())
-    ours = ring.stream == stream or (ring.stream == (0, 0) and ring.log_path == log_path)
+    ours = belongs(ring.stream, ring.log_path, stream, log_path)
     yield Leftover(path, blocks * 512, ring.log_path, waiting, ours)

@@ -122,11 +122,9 @@ class Ring(Header):
         self.put(seq, b"", kind | LONG)
 
     def get(self, seq: int) -> Held | None:
-        """Return the record with this number, or None if it is not in a slot."""
+        """Return the record with this number, or None if it is not in a slot, or no longer."""
         word = self.slot_words[seq & self._mask]
-        with suppress(FileNotFoundError):  # it became durable meanwhile
-            return self._read(word) if word >> _SHIFT == seq + 1 else None
-        return None
+        return self._read(word) if word >> _SHIFT == seq + 1 else None
 
     def take(self, seq: int, most: int) -> list[tuple[int, bytes, int]]:
         """Return number, body and kind of the records from this number on, at most so many, up to the first gap."""
@@ -150,7 +148,10 @@ class Ring(Header):
             kind = word >> _KIND_SHIFT & _KIND_MASK
             length = word & _LENGTH_MASK
             if kind & LONG or length > NEAR:
-                found.append(self._read(word))
+                held = self._read(word)
+                if held is None:
+                    break
+                found.append(held)
                 if kind & LONG:
                     self._long.append(seq)
             else:
@@ -168,13 +169,19 @@ class Ring(Header):
     def held(self) -> list[Held]:
         """Return every record that was accepted and neither released nor handed on, in order. The owner only."""
         first = self.released + 1 << _SHIFT
-        return sorted(self._read(word) for word in self.slot_words.tolist() if word >= first)
+        found = (self._read(word) for word in self.slot_words.tolist() if word >= first)
+        return sorted(held for held in found if held is not None)
 
     def hand_on(self, held: Held, heir: "Ring", seq: int) -> None:
         """Move a record to another ring, under a new number, so that a kill at any moment leaves it in exactly one.
 
         The heir notes the move before it begins; `forget_moved` finishes one that was cut off.
+
+        Raises:
+            OSError: the heir has no room in shared memory; the record stays here.
         """
+        if heir.path is None:
+            raise OSError(errno.ENOENT, "the heir's memory ends with its process")
         heir.note_move(self._inode, held.seq, seq)
         (heir.put_long if len(held.body) > ROOM else heir.put)(seq, held.body, held.kind)
         self._forget(held.seq)
@@ -228,10 +235,13 @@ class Ring(Header):
         with suppress(OSError):
             Path(f"{self.path}.{seq}").unlink()
 
-    def _read(self, word: int) -> Held:
+    def _read(self, word: int) -> Held | None:
         seq, kind = (word >> _SHIFT) - 1, word >> _KIND_SHIFT & _KIND_MASK
         if kind & LONG:
-            return Held(seq, Path(f"{self.path}.{seq}").read_bytes(), kind & ~LONG)
+            try:
+                return Held(seq, Path(f"{self.path}.{seq}").read_bytes(), kind & ~LONG)
+            except FileNotFoundError:  # it became durable meanwhile, or a kill left the ring half removed
+                return None
         index, length = seq & self._mask, word & _LENGTH_MASK
         start, annex = SIZE + index * SLOT, self._annexes + index * ANNEX
         near = self.memory[start : start + min(length, NEAR)]

@@ -44,13 +44,21 @@ def find_abandoned(directory: Path, stream: tuple[int, int], log_path: str) -> l
     return [ring for ring in found if ring is not None]
 
 
+def belongs(of_ring: tuple[int, int], path_of_ring: str, stream: tuple[int, int], log_path: str) -> bool:
+    """Whether a ring for this directory (device and inode) and path belongs to the log with that directory and path.
+
+    The path counts where the ring's writer had never reached the volume.
+    """
+    return of_ring == stream or (of_ring[1] == 0 and path_of_ring == log_path)
+
+
 def _concerns(path: Path, stream: tuple[int, int], log_path: str) -> bool:
     try:
         with path.open("rb") as file:
             found = whose(file.read(SIZE))
     except OSError:
         return False
-    return found is not None and (found[0] == stream or found == ((0, 0), log_path))
+    return found is not None and belongs(*found, stream, log_path)
 
 
 def _create_shared(path: Path, size: int, header: bytes) -> Ring:
@@ -80,8 +88,8 @@ def _take_over(path: Path) -> Ring | None:
     try:
         lock = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if path.exists():  # nobody was faster
-            return Ring(mmap.mmap(lock, 0), path, lock)
+        with path.open("r+b") as file:  # unless somebody was faster; a map of the lock's own file would keep the lock
+            return Ring(mmap.mmap(file.fileno(), 0), path, lock)
     except (OSError, ValueError):  # its process is alive, or it is no ring
         pass
     posix.close(lock)

@@ -35,7 +35,7 @@ class Header:
         incarnation: whose it is.
         log_path: the log it belongs to.
         released: numbers below this one are durable, and their slots are free.
-        device, inode: the log's directory, 0 if the volume was never reached.
+        device, inode: the log's directory; inode 0 if the volume was never reached.
         moved_ring, moved_seq, moved_to: the last move from another ring: its inode, the number there and one more, the
             number here. Records up to `moved_to` precede what is left in the rings from which they were moved here.
         segments: how many segments the writer has begun, or tried to.
@@ -74,8 +74,14 @@ class Header:
 
     @property
     def stream(self) -> tuple[int, int]:
-        """Device and inode of the log's directory, (0, 0) if the volume was never reached."""
+        """Device and inode of the log's directory, inode 0 if the volume was never reached."""
         return self.device, self.inode
+
+    @stream.setter
+    def stream(self, stream: tuple[int, int]) -> None:
+        if stream != self.stream:
+            self.inode = 0  # while the device changes, the log's path counts
+            self.device, self.inode = stream
 
     def release(self, below: int, edge: bytes = b"") -> None:
         """Free the slots of all numbers below this one, over which the tree has this edge. The writer only."""

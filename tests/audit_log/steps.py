@@ -23,11 +23,17 @@ def killed_at_step(step: int, action: Callable[[], object]) -> bool:
                     os.kill(os.getpid(), signal.SIGKILL)
             return trace
 
-        sys.settrace(trace)
-        action()
-        sys.settrace(None)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        status = 1
+        try:
+            sys.settrace(trace)
+            action()
+            sys.settrace(None)
+            status = 0
+        finally:
+            os._exit(status)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in {0, -signal.SIGKILL}, "the action raised an exception"
+    return code != 0
 
 
 def every_step(run: Callable[[int], bool], stride: int = 1) -> int:

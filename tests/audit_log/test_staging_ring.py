@@ -32,7 +32,7 @@ def _record(seq: int, size: int = 40) -> bytes:
 def _make(directory: Path, incarnation: str = "a" * 32) -> Ring:
     ring = create_ring(directory, incarnation, "/log", SLOTS)
     assert ring.path is not None
-    ring.device, ring.inode = STREAM
+    ring.stream = STREAM
     return ring
 
 
@@ -69,6 +69,26 @@ def test_a_ring_whose_writer_never_reached_the_volume_is_found_by_its_path(share
     ring.give_up()
     assert find_abandoned(shared_memory, STREAM, "/other") == []
     assert len(find_abandoned(shared_memory, STREAM, "/log")) == 1
+
+
+@pytest.mark.parametrize("before", [(0, 0), (8, 9)])
+def test_a_writer_killed_at_any_step_of_reaching_its_volume_leaves_a_ring_that_is_found(
+    shared_memory: Path, before: tuple[int, int]
+) -> None:
+    """By the directory that it had, by the new one, or by the path."""
+
+    def run(step: int) -> bool:
+        ring = create_ring(shared_memory, "a" * 32, "/log", SLOTS)
+        ring.stream = before
+        killed = killed_at_step(step, lambda: setattr(ring, "stream", STREAM))
+        ring.give_up()
+        found = find_abandoned(shared_memory, before, "/log") or _find(shared_memory)
+        assert len(found) == 1
+        ring.remove()
+        found[0].give_up()
+        return killed
+
+    assert every_step(run) > 20
 
 
 @pytest.mark.parametrize("size", [40, NEAR + 100])

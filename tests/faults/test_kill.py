@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.faults.volumes import Volume
 
 KILLS = size("FAULTS_KILLS", 200)
+_OF_A_PROCESS = 10  # a writer's process takes so much longer to come up than a thread
 _AT_ONCE = 50  # kills in a row on one directory; then the last heir finishes and everything is checked
 
 Open = Callable[..., AuditLog]
@@ -40,25 +41,33 @@ def _check(directory: Path, statements: list[Statement]) -> int:
     return len(report.findings)
 
 
-@pytest.mark.timeout(7200)
-def test_a_killed_process_loses_nothing_that_it_had_accepted(
-    make_volume: "Callable[..., Volume]", open_log: Open, shared_memory: Path, say: Callable[[str], None]
+@pytest.mark.timeout(14400)
+@pytest.mark.parametrize(("writer", "kills"), [("thread", KILLS), ("process", KILLS // _OF_A_PROCESS)])
+def test_a_killed_process_loses_nothing_that_it_had_accepted(  # noqa: PLR0913, PLR0917 -- fixtures
+    make_volume: "Callable[..., Volume]",
+    open_log: Open,
+    shared_memory: Path,
+    say: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    writer: str,
+    kills: int,
 ) -> None:
     """The witness is another process, which shares memory with the victim and knows which calls had returned."""
+    monkeypatch.setenv("RISK_AUDIT_WRITER", writer)
     volume = make_volume(64, shared_memory)
     events = halves = 0
-    for first in range(0, KILLS, _AT_ONCE):
+    for first in range(0, kills, _AT_ONCE):
         directory = volume.path / str(first)
-        statements = end_victims(directory / "risk_audit.jsonl", first, min(_AT_ONCE, KILLS - first))
+        statements = end_victims(directory / "risk_audit.jsonl", first, min(_AT_ONCE, kills - first))
         _let_the_last_heir_finish(open_log, directory, shared_memory)
         halves += _check(directory, statements)
         events += sum(said.accepted for said in statements)
         subprocess.run(["rm", "-rf", directory], check=True)
         done = first + _AT_ONCE
-        if first * 10 // KILLS != done * 10 // KILLS:
+        if first * 10 // kills != done * 10 // kills:
             said = f"{events:,} events accepted: none lost, none twice; {halves} lines cut off and written again"
-            say(f"{min(done, KILLS):,} of {KILLS:,} kills, {said}")
-    assert events > KILLS
+            say(f"{min(done, kills):,} of {kills:,} kills, {said}")
+    assert events > kills
 
 
 def test_what_was_accepted_while_the_volume_was_gone_is_written_when_it_is_back(

@@ -3,7 +3,8 @@
     python -m tests.faults.victims PATH FIRST ROUNDS            kill each victim
     python -m tests.faults.victims PATH FIRST ROUNDS IMAGE      first cut the power of the volume that is in this image
 
-The program is the witness. It forks one victim after the other, ends each with SIGKILL at a random moment, and prints
+The program is the witness. It forks one victim after the other, ends each with SIGKILL at a random moment, alone or
+with its writer's process where RISK_AUDIT_WRITER=process, and prints
 what the victim had testified to: a line of JSON for each, [run, [accepted by each thread], [durable for each thread]].
 
 A victim testifies by a store into memory that it shares with the witness, after `append` or a receipt has said so and
@@ -37,7 +38,9 @@ _YOUNG = 0.25  # part of the victims that die young, while they open the log or 
 _CHILDHOOD = 0.1  # seconds
 _WORK = 600  # events after which a victim that did not die young is killed, at most
 _GLANCE = 0.001  # seconds between two looks at the testimony
-_OLD_AGE = 1.0  # seconds after which a victim is killed that cannot work, because its volume is gone
+_TOGETHER = 0.5  # part of the victims whose writer's process is killed with them, as when a container ends
+# Seconds after which a victim is killed that cannot work: its volume is gone, or its writer's process never comes up.
+_OLD_AGE = 20.0 if os.environ.get("RISK_AUDIT_WRITER") == "process" else 1.0
 
 
 class Testimony:
@@ -97,10 +100,12 @@ def fork_and_end(path: str, run: int, testimony: Testimony, volume: Volume | Non
             trade(path, run, testimony)
         finally:
             os._exit(1)
+    os.setpgid(victim, victim)
     wait_for_the_moment(victim, testimony.durable if volume else testimony.accepted)
     if volume:
         volume.cut_power()
-    os.kill(victim, signal.SIGKILL)
+    together = random.random() < _TOGETHER  # noqa: S311 -- any will do
+    (os.killpg if together else os.kill)(victim, signal.SIGKILL)
     _, status = os.waitpid(victim, 0)
     if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
         sys.exit(f"victim {run} ended before it was killed")
