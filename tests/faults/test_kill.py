@@ -2,12 +2,16 @@
 
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from riskbus.runtime import AuditLog
+from riskbus.settings import AuditSettings
 from riskbus.store.verification import verify_tree
 from tests.faults.conftest import size
 from tests.faults.witness import Statement, end_victims, found
@@ -19,19 +23,18 @@ KILLS = size("FAULTS_KILLS", 200)
 _OF_A_PROCESS = 10  # a writer's process takes so much longer to come up than a thread
 _AT_ONCE = 50  # kills in a row on one directory; then the last heir finishes and everything is checked
 
-Open = Callable[..., AuditLog]
 
-
-def _let_the_last_heir_finish(open_log: Open, directory: Path, shared_memory: Path) -> None:
+def _let_the_last_heir_finish(directory: Path, shared_memory: Path) -> None:
+    settings = AuditSettings.from_environment(path=directory / "risk_audit.jsonl")
     while list(shared_memory.glob("*.ring")):  # one heir takes over as much as half of its ring holds
-        log = open_log(directory)
+        log = AuditLog(settings=settings, registry=CollectorRegistry())  # not kept: a ring is as large as a whole round
         assert log.wait_ready(30)
         assert log.close(30) == ()
 
 
-def _check(directory: Path, statements: list[Statement]) -> int:
+def _check(directory: Path, statements: list[Statement], *, ordered: bool = True) -> int:
     """0 lost, 0 twice, each thread's own order; return how many half lines there are whose records are whole."""
-    written = found(directory)
+    written = found(directory, ordered=ordered)
     for said in statements:
         there = written.get((said.run, said.thread), 0)
         assert said.accepted <= there <= said.accepted + 1, f"{said}, but {there} events are there"
@@ -45,7 +48,6 @@ def _check(directory: Path, statements: list[Statement]) -> int:
 @pytest.mark.parametrize(("writer", "kills"), [("thread", KILLS), ("process", KILLS // _OF_A_PROCESS)])
 def test_a_killed_process_loses_nothing_that_it_had_accepted(  # noqa: PLR0913, PLR0917 -- fixtures
     make_volume: "Callable[..., Volume]",
-    open_log: Open,
     shared_memory: Path,
     say: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
@@ -59,7 +61,7 @@ def test_a_killed_process_loses_nothing_that_it_had_accepted(  # noqa: PLR0913, 
     for first in range(0, kills, _AT_ONCE):
         directory = volume.path / str(first)
         statements = end_victims(directory / "risk_audit.jsonl", first, min(_AT_ONCE, kills - first))
-        _let_the_last_heir_finish(open_log, directory, shared_memory)
+        _let_the_last_heir_finish(directory, shared_memory)
         halves += _check(directory, statements)
         events += sum(said.accepted for said in statements)
         subprocess.run(["rm", "-rf", directory], check=True)
@@ -70,8 +72,22 @@ def test_a_killed_process_loses_nothing_that_it_had_accepted(  # noqa: PLR0913, 
     assert events > kills
 
 
+@pytest.mark.timeout(7200)
+def test_processes_that_share_a_directory_take_over_from_those_that_are_killed(
+    make_volume: "Callable[..., Volume]", shared_memory: Path
+) -> None:
+    """Three at a time, each killed again and again while the others write: one that lives inherits as well."""
+    directory = make_volume(256, shared_memory).path / "audit"
+    end = partial(end_victims, directory / "risk_audit.jsonl", rounds=max(KILLS // 50, 10))
+    with ThreadPoolExecutor() as pool:
+        statements = [said for of_one in pool.map(end, (0, 1_000_000, 2_000_000)) for said in of_one]
+    _let_the_last_heir_finish(directory, shared_memory)
+    _check(directory, statements, ordered=False)
+    assert sum(said.accepted for said in statements) > KILLS
+
+
 def test_what_was_accepted_while_the_volume_was_gone_is_written_when_it_is_back(
-    tmp_path: Path, open_log: Open, shared_memory: Path
+    tmp_path: Path, shared_memory: Path
 ) -> None:
     """Killed again and again without ever reaching the volume."""
     directory = tmp_path / "audit"
@@ -79,5 +95,5 @@ def test_what_was_accepted_while_the_volume_was_gone_is_written_when_it_is_back(
     statements = end_victims(directory / "risk_audit.jsonl", 0, 4)
     assert sum(said.accepted for said in statements) > 0
     directory.unlink()
-    _let_the_last_heir_finish(open_log, directory, shared_memory)
+    _let_the_last_heir_finish(directory, shared_memory)
     _check(directory, statements)

@@ -18,8 +18,14 @@ _NO_LOG_FLUSH = 2  # not even the journal's buffers reach the device
 
 def sh(*command: object) -> None:
     """Run a command; it must succeed."""
+    output(*command)
+
+
+def output(*command: object) -> str:
+    """Run a command, which must succeed, and return what it says."""
     ended = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, f"{command}: {ended.stderr}"
+    return ended.stdout
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class Volume:
     def remount(self, *options: str) -> None:
         """Unmount and mount again, so that only what is on the device is left."""
         sh("umount", self.path)
+        while output("losetup", "--associated", self.image):
+            pass  # a container that starts at this moment has a copy of every mount; with that, the old one would go on
         mount(self.image, self.path, *options)
 
     def fill(self) -> Path:
@@ -62,7 +70,7 @@ class Volume:
         """Take away what backs the free space, while journal and metadata keep theirs."""
         hog = self.fill()
         sh("sync", "-f", self.path)
-        listing = subprocess.run(["filefrag", "-e", hog], capture_output=True, text=True, check=True).stdout
+        listing = output("filefrag", "-e", hog)
         hog.unlink()
         sh("umount", self.path)
         for first, last in re.findall(r":\s+(\d+)\.\.\s*(\d+):\s+\d+:", listing):
