@@ -26,8 +26,8 @@ from riskbus.runtime import control
 from riskbus.settings import AuditSettings
 from riskbus.stamps import uuid7
 from riskbus.store import posix
-from riskbus.store.inventory import find_segments, take_stock
-from riskbus.store.stream import find_previous
+from riskbus.store.inventory import take_stock
+from riskbus.store.stream import find_previous, find_segments
 
 _LOCK = ".riskbus-ingest.lock"
 _HIDDEN = ".ingest"
@@ -111,11 +111,14 @@ def _survey(settings: AuditSettings, request: Request) -> tuple[Ingested, Invent
         return (settings.staging_dir / f"riskbus-{incarnation}.ring").exists()
 
     numbers = [(item.incarnation, item.seq) for item in request.unreadable]
-    directories = [settings.path.parent, *([settings.second_dir] if settings.second_dir else [])]
-    segments = find_segments(directories, settings.path.stem)
+    segments = find_segments(_directories(settings), settings.path.stem)
     inventory = take_stock(segments, request.copies, numbers, has_ring)
     unreadable = [item for item in request.unreadable if (item.incarnation, item.seq) not in inventory.held]
     return Ingested(make_plan(request.copies, inventory, unknown=request.unknown), unreadable), inventory
+
+
+def _directories(settings: AuditSettings) -> list[Path]:
+    return [settings.path.parent, *([settings.second_dir] if settings.second_dir else [])]
 
 
 class _Writing:
@@ -198,7 +201,7 @@ class _Writing:
                 settings,
                 self._incarnation,
                 self._signer.verifier_key,
-                find_previous(settings.path.parent, settings.path.stem, self._incarnation),
+                find_previous(_directories(settings), settings.path.stem, self._incarnation),
                 validate_mount(settings.path),
                 read_clock_status(),
             ),

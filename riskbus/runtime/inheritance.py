@@ -17,9 +17,11 @@ from typing import Any
 from riskbus.errors import FormatError
 from riskbus.format.record import decode, with_number
 from riskbus.format.recovery import KIND, Recovered, parse_recovered
+from riskbus.runtime.ancestry import directories
 from riskbus.runtime.control import Record, inherited_payload
 from riskbus.runtime.feed import Feed
 from riskbus.runtime.staging import CONTROL
+from riskbus.settings import AuditSettings
 from riskbus.store.ring import Held, Ring
 from riskbus.store.ring_files import find_abandoned
 from riskbus.store.stream import End, find_end
@@ -33,9 +35,10 @@ _Numbered = tuple[str, int]
 class Inheritance:
     """The rings of ended processes that belong to this log. Belongs to the writer's thread."""
 
-    def __init__(self, feed: Feed, log_path: Path, record: Record) -> None:
+    def __init__(self, feed: Feed, settings: AuditSettings, record: Record) -> None:
         self._feed = feed
-        self._log_path = log_path
+        self._settings = settings
+        self._log_path = settings.path
         self._record = record
         self._rings: list[Ring] = []
         self._waiting: deque[tuple[Ring, Held]] = deque()
@@ -52,8 +55,9 @@ class Inheritance:
         found = find_abandoned(directory, stream, str(self._log_path))
         for ring in found:
             ring.forget_moved([*self._rings, *found])
+        where = directories(self._settings) if found else []
         try:
-            stands = [(ring, self._end_of(ring), ring.held()) for ring in found]
+            stands = [(ring, self._end_of(ring, where), ring.held()) for ring in found]
         except OSError:  # they stay abandoned, for the next look
             for ring in found:
                 ring.give_up()
@@ -85,8 +89,8 @@ class Inheritance:
         self._rings = []
         self._waiting.clear()
 
-    def _end_of(self, ring: Ring) -> End:
-        return find_end(self._log_path.parent, self._log_path.stem, ring.incarnation)
+    def _end_of(self, ring: Ring, where: list[Path]) -> End:
+        return find_end(where, self._log_path.stem, ring.incarnation)
 
     def _missing(self, ring: Ring, end: End, held: list[Held]) -> list[Held]:
         if end.torn:

@@ -14,7 +14,6 @@ from functools import partial
 from time import monotonic, monotonic_ns
 from typing import Any
 
-from riskbus.errors import FormatError
 from riskbus.events import EventPriority
 from riskbus.format.checkpoint import Checkpoint, Signer
 from riskbus.format.output import anchor_line, emergency_lines
@@ -22,6 +21,7 @@ from riskbus.metrics import AuditMetrics
 from riskbus.mount import Verdict
 from riskbus.mount.report import unresponsive
 from riskbus.runtime import control
+from riskbus.runtime.ancestry import previous_incarnation
 from riskbus.runtime.batch import Batch, make_batch
 from riskbus.runtime.control import Say
 from riskbus.runtime.courier import Courier
@@ -36,7 +36,6 @@ from riskbus.runtime.surroundings import Surroundings
 from riskbus.runtime.upkeep import Upkeep
 from riskbus.settings import AuditSettings, Durability
 from riskbus.store.segment import Segment
-from riskbus.store.stream import Previous, find_previous
 
 _TICK = 0.002  # seconds between two batches while records come: a few milliseconds until durable, few syncs
 _LEAST = 0.0002  # seconds that others get between two batches where the disk is slower than that
@@ -85,7 +84,7 @@ class Writer:
             self._durable, self._emergency, self._failed, self._resumed, self._fence, self._segment_begun
         )
         self._journal = Journal(settings, self._ring, metrics, listener)
-        self._inheritance = Inheritance(feed, settings.path, self.record)
+        self._inheritance = Inheritance(feed, settings, self.record)
         self._link = Link(settings.path, say)
         self._upkeep = Upkeep(settings, self._incarnation, metrics, say, self.record)
         self.surroundings = Surroundings(settings, metrics, self.record, say)
@@ -152,8 +151,9 @@ class Writer:
                 self._settings.path.parent.mkdir(parents=True, exist_ok=True)
             mount = self.surroundings.look()
         if self._next == 0 and self._ring.get(0) is None:
+            previous = previous_incarnation(self._settings, self._incarnation, distrust=self._distrust)
             payload = control.open_payload(
-                self._settings, self._incarnation, self._public_key, self._previous(), mount, self.surroundings.clock
+                self._settings, self._incarnation, self._public_key, previous, mount, self.surroundings.clock
             )
             self._feed.put(0, control.encode_now("AUDIT_OPEN", payload), CONTROL)
         else:
@@ -166,12 +166,6 @@ class Writer:
             return
         with suppress(OSError):  # the volume is not there: the next chores look again
             self._inheritance.find(self._settings.staging_dir)
-
-    def _previous(self) -> Previous | None:
-        with suppress(OSError, FormatError):
-            if not self._distrust:
-                return find_previous(self._settings.path.parent, self._settings.path.stem, self._incarnation)
-        return None
 
     # -- one turn
 

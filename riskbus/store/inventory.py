@@ -13,7 +13,6 @@ from riskbus.format.placement import Inventory, Standing, body_digest
 from riskbus.format.record import decode, from_line
 from riskbus.store import posix
 from riskbus.store.reading import open_segment
-from riskbus.store.stream import list_segments
 
 _SEQ = re.compile(rb'\{"seq":(\d{1,18}),')
 _CONTROL = b'"event_type":"AUDIT_'
@@ -58,15 +57,6 @@ def take_stock(
                 _note(standing, record)
         inventory.standings[incarnation] = standing
     return inventory
-
-
-def find_segments(directories: Iterable[Path], stem: str) -> dict[SegmentName, Path]:
-    """Return the segments of one log in several directories, with their paths; one that is not there holds none."""
-    found = {}
-    for directory in directories:
-        with suppress(FileNotFoundError, NotADirectoryError):
-            found.update({name: directory / str(name) for name in list_segments(directory) if name.stem == stem})
-    return found
 
 
 def _read_from_device(path: Path) -> None:

@@ -1,6 +1,8 @@
 """The directory of a stream: which segments it holds, which incarnation came before, and whose the link is."""
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -34,13 +36,23 @@ def list_segments(directory: Path) -> list[SegmentName]:
         return sorted({name for name in names if name})
 
 
-def find_previous(directory: Path, stem: str, incarnation: str) -> Previous | None:
+def find_segments(directories: Iterable[Path], stem: str) -> dict[SegmentName, Path]:
+    """Return the segments of one log in several directories, with their paths; one that is not there holds none."""
+    found = {}
+    for directory in directories:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found.update({name: directory / str(name) for name in list_segments(directory) if name.stem == stem})
+    return found
+
+
+def find_previous(directories: Iterable[Path], stem: str, incarnation: str) -> Previous | None:
     """Return where the newest other incarnation of this stream stands, or None if there is none."""
-    segments = [name for name in list_segments(directory) if name.stem == stem and name.incarnation != incarnation]
-    if not segments:
+    segments = find_segments(directories, stem)
+    names = sorted(name for name in segments if name.incarnation != incarnation)
+    if not names:
         return None
-    newest = segments[-1].incarnation
-    own = (directory / str(name) for name in reversed(segments) if name.incarnation == newest)
+    newest = names[-1].incarnation
+    own = (segments[name] for name in reversed(names) if name.incarnation == newest)
     checkpoint = next((note for path in own if (note := last_checkpoint(path))), "")
     return Previous(newest, checkpoint)
 
@@ -72,17 +84,17 @@ class End(NamedTuple):
     torn: bool
 
 
-def find_end(directory: Path, stem: str, incarnation: str) -> End:
+def find_end(directories: Iterable[Path], stem: str, incarnation: str) -> End:
     """Return where an ended incarnation stopped.
 
     What is found is forced to disk first, so that it may be relied on; if that fails, the answer is the last record
     before the segment in question.
     """
-    own = [name for name in list_segments(directory) if name.stem == stem and name.incarnation == incarnation]
+    own = {name: path for name, path in find_segments(directories, stem).items() if name.incarnation == incarnation}
     if not own:
         return End(-1, torn=False)
-    newest = own[-1]
-    path = directory / str(newest)
+    newest = max(own)
+    path = own[newest]
     synced = posix.sync_file(path) or posix.sync_file(compressed_path(path))
     seq = find_last(path, _seq) if synced else None
     rest = (find_last(path, lambda line: line) if synced else None) or b""  # or the last line of a compressed segment

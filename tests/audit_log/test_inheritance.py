@@ -42,7 +42,7 @@ class Life:
         staging = Staging(self.ring, on_full=lambda: pytest.fail("there is room"))
         bell = Bell()
         self.feed = LocalFeed(staging, bell, Progress(self.ring, bell.ring), AuditSettings)
-        self.inheritance = Inheritance(self.feed, log_path, lambda *_: None)
+        self.inheritance = Inheritance(self.feed, AuditSettings(path=log_path), lambda *_: None)
         self._directory = staging_dir
 
     def accept(self, *bodies: bytes) -> None:

@@ -68,7 +68,7 @@ class Heir:
         def record(kind: str, payload: dict[str, Any]) -> None:
             staging.stage(encode_control(kind, payload, "id", scribe.now_ns), CONTROL)
 
-        self.inheritance = Inheritance(self._feed, path, record)
+        self.inheritance = Inheritance(self._feed, AuditSettings(path=path), record)
         self.inheritance.find(shared_memory)
 
     def killed(self, written: int = 0, rest: int = 0) -> int:
