@@ -65,6 +65,13 @@ class Upkeep:
         except (OSError, ValueError) as error:  # no memory for a process, a volume that refuses to be read, no answer
             self._complain(f"closed segments are not looked after: {error}")
 
+    def adopt(self, settings: AuditSettings) -> None:
+        """Go on with other settings, and look at the directory at the next turn if they differ. Any thread."""
+        if settings != self._settings:
+            self._settings = settings
+            self._prune_at = 0.0
+            self.hurry()
+
     def hurry(self) -> None:
         """Look at the directory at the next turn."""
         self._due = 0.0

@@ -228,6 +228,7 @@ class Writer:
     def _adopt(self, settings: AuditSettings) -> None:
         self._settings = settings
         self._journal.settings = settings
+        self._upkeep.adopt(settings)
 
     def _watch_holes(self, *, progressed: bool) -> None:
         now = monotonic()

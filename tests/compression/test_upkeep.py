@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from riskbus.configuration import Change
 from riskbus.runtime import AuditLog
 from riskbus.store.upkeep import Pace, Task, is_needed, look_after
 from riskbus.store.verification import VolumeReport
@@ -100,6 +101,23 @@ def test_a_log_compresses_its_closed_segments_by_itself(
         assert log.flush(5)
     assert log.close() == ()
     assert verify().worst is None
+
+
+def test_a_living_log_follows_when_its_settings_change(write: Write, open_log: Open, segments: Segments) -> None:
+    """What is closed is looked at soon, and not at the next start."""
+    write()
+    _age(segments())
+    log = open_log(rotation_compress=False)
+    assert log.wait_ready(10)
+    assert log.flush(10)
+    before = _plain(segments())
+    log.adopt(
+        {"rotation_compress": True},
+        Change("reconfigure()", {"rotation_compress": {"before": False, "after": True}}),
+    )
+    while len(_plain(segments())) > 2:  # the newest end, and its own
+        assert log.flush(5)
+    assert len(before) > 2
 
 
 def test_the_program_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
