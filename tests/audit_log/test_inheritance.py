@@ -107,6 +107,21 @@ def test_an_heir_killed_at_any_step_leaves_everything_to_the_next(begin: Begin, 
     assert every_step(run, stride=53) > 1000
 
 
+def test_rings_stay_abandoned_while_the_log_cannot_be_read(shared_memory: Path) -> None:
+    """What is on the volume decides what is missing there: a volume that cannot say so now is asked again."""
+    log = shared_memory / "audit"
+    log.mkdir()
+    old, heir = (Life(shared_memory, log / "risk_audit.jsonl", name) for name in "ab")
+    old.accept(b"{inherited}", _LONG)
+    old.ring.give_up()
+    log.chmod(0o311)
+    with unprivileged(shared_memory), pytest.raises(PermissionError):
+        heir.inherit()
+    log.chmod(0o755)
+    heir.inherit()
+    assert heir.waiting() == [b"{inherited}", _LONG]
+
+
 def test_what_an_heir_without_shared_memory_takes_over_stays_where_it_is_safe(begin: Begin) -> None:
     """Rings of ended processes may be what fills the memory; the heir's own ends with it."""
     old = begin("a")
@@ -119,6 +134,22 @@ def test_what_an_heir_without_shared_memory_takes_over_stays_where_it_is_safe(be
     next_one = begin("c")
     next_one.inherit()
     assert next_one.waiting() == [b"{inherited}", _LONG]
+
+
+@contextmanager
+def unprivileged(directory: Path) -> Iterator[None]:
+    """Be someone who may do nothing but use the files below this directory, where root may do everything."""
+    if os.geteuid():
+        yield
+        return
+    for path in (directory, *directory.iterdir()):
+        os.chown(path, 65532, -1)
+    directory.parent.chmod(0o755)
+    os.seteuid(65532)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
  *
  * The test and every process of the program share the words of the file INTERPOSE_CONTROL; see interposer.py. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,9 @@
 #include <unistd.h>
 
 enum { SEEN, KINDS, FAIL_AT, FAIL_COUNT, ERROR, STOP_EVERY, CLOCK_SHIFT_NS, WORDS };
-enum { OPEN = 1, WRITE = 2, FDATASYNC = 4, FSYNC = 8, RENAME = 16, SYMLINK = 32, UNLINK = 64, MKDIR = 128, STAT = 256 };
+enum {
+  OPEN = 1, WRITE = 2, FDATASYNC = 4, FSYNC = 8, RENAME = 16, SYMLINK = 32, UNLINK = 64, MKDIR = 128, STAT = 256, READ = 512
+};
 
 static volatile int64_t *control;
 static const char *under;
@@ -82,6 +85,7 @@ static void pause_after(int64_t number) {
   }
 
 INTERPOSE(ssize_t, write, WRITE, concerns_open(file), (int file, const void *data, size_t size), (file, data, size))
+INTERPOSE(ssize_t, read, READ, concerns_open(file), (int file, void *data, size_t size), (file, data, size))
 INTERPOSE(int, fdatasync, FDATASYNC, concerns_open(file), (int file), (file))
 INTERPOSE(int, fsync, FSYNC, concerns_open(file), (int file), (file))
 INTERPOSE(int, rename, RENAME, concerns(to), (const char *from, const char *to), (from, to))
@@ -106,6 +110,14 @@ int open64(const char *path, int flags, ...) {
   int file = REAL(open64)(path, flags, mode);
   pause_after(number);
   return file;
+}
+
+DIR *opendir(const char *path) {
+  int64_t number = 0;
+  if (concerns(path) && (number = count(OPEN)) < 0) return NULL;
+  DIR *directory = REAL(opendir)(path);
+  pause_after(number);
+  return directory;
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now) {

@@ -26,6 +26,7 @@ class Call(IntFlag):
     UNLINK = 64
     MKDIR = 128
     STAT = 256
+    READ = 512
 
 
 CHANGING = Call.OPEN | Call.WRITE | Call.FDATASYNC | Call.FSYNC | Call.RENAME | Call.SYMLINK | Call.UNLINK | Call.MKDIR

@@ -5,10 +5,13 @@
 For each path on standard input, a child opens a log there, publishes, rotates, and closes it. What became of its
 events is a line of JSON on the descriptor RESULTS, by their numbers: {"accepted": [], "durable": [], "unfinished": []}.
 Before that, there is a line {"durable": []} whenever more of them became durable.
+
+For each `killed PATH`, the child is killed as soon as it has published; its numbers come after those of the others.
 """
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +50,17 @@ def live(path: Path, tell: Callable[[dict[str, list[int]]], object]) -> None:
     )
 
 
+def be_killed(path: Path) -> None:
+    """Open a log, publish, and end before all of it is written."""
+    log = AuditLog(settings=AuditSettings.from_environment(path=path, staging_size=256 << 10))
+    for number in range(EVENTS, 2 * EVENTS):
+        data = {"number": number, "padding": "x" * (_PADDING if number % 3 else 0)}
+        newest = log.append(RiskEvent(EventType.MARGIN_CALL, EventPriority(number % 4), "test", data))
+        if number == EVENTS + _BATCH:
+            newest.wait_durable()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _durable(receipts: list[Receipt]) -> list[int]:
     return [number for number, receipt in enumerate(receipts) if receipt.durable]
 
@@ -57,12 +71,18 @@ def main(results: int) -> None:
         child = os.fork()
         if child == 0:
             status = 1
+            kind, _, path = line.rstrip("\n").rpartition(" ")
             try:
-                live(Path(line.rstrip("\n")), lambda said: os.write(results, f"{json.dumps(said)}\n".encode()))
+                if kind == "killed":
+                    be_killed(Path(path))
+                live(Path(path), lambda said: os.write(results, f"{json.dumps(said)}\n".encode()))
                 status = 0
             finally:
                 os._exit(status)
-        if os.waitpid(child, 0)[1] != 0:
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code == -signal.SIGKILL:
+            os.write(results, b'{"killed": true}\n')
+        elif code != 0:
             sys.exit("a life ended with an exception")
 
 

@@ -22,7 +22,7 @@ from tests.faults.short_lives import EVENTS
 
 STRIDE = size("FAULTS_STRIDE", 20)  # 1 lets every single call fail
 
-Live = Callable[[Path], dict[str, list[int]]]
+Live = Callable[..., dict[str, list[int]]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Fault:
 
 
 FAULTS = [
-    *(Fault(kind, EIO) for kind in Call),
+    *(Fault(kind, EIO) for kind in Call if kind is not Call.READ),  # a log that is new reads nothing
     Fault(Call.WRITE | Call.OPEN | Call.MKDIR, ENOSPC),
     Fault(Call.WRITE | Call.OPEN | Call.MKDIR, EDQUOT, 3),
     Fault(Call.OPEN | Call.MKDIR | Call.SYMLINK, EROFS, 2),
@@ -53,6 +53,13 @@ FAULTS = [
     Fault(Call.FDATASYNC, EIO, 3),
     Fault(CHANGING, EIO, ALWAYS),
     Fault(Call.WRITE, EDQUOT, ALWAYS),
+]
+
+
+WHILE_INHERITING = [
+    *(Fault(kind, EIO) for kind in (Call.OPEN, Call.READ, Call.STAT, Call.FDATASYNC)),
+    Fault(Call.OPEN | Call.READ | Call.STAT, ESTALE, 4),
+    Fault(Call.WRITE | Call.OPEN, ENOSPC, 3),
 ]
 
 
@@ -78,12 +85,12 @@ def live(interposer: Interposer) -> Iterator[Live]:
     os.close(sink)
     with process, os.fdopen(results) as said:
 
-        def run(path: Path) -> dict[str, list[int]]:
+        def run(path: Path, kind: str = "") -> dict[str, list[int]]:
             assert process.stdin is not None
-            process.stdin.write(f"{path}\n")
+            process.stdin.write(f"{kind} {path}\n")
             process.stdin.flush()
             for line in said:
-                if "accepted" in (result := json.loads(line)):
+                if {"accepted", "killed"} & (result := json.loads(line)).keys():
                     return dict(result)
             raise AssertionError("the process ended with an exception")
 
@@ -113,6 +120,32 @@ def test_whichever_call_fails_nothing_is_lost(
         assert reading.numbers(path.parent) == list(range(EVENTS)), f"call {number}"
         findings = verify_tree(path.parent, [], lambda _: None).findings
         assert [finding for finding in findings if finding.severity is Severity.TAMPERING] == [], f"call {number}"
+        rmtree(path.parents[1])
+        if not reached:
+            break
+        number += STRIDE
+    assert number > 1
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("fault", WHILE_INHERITING, ids=str)
+def test_whichever_call_fails_what_a_killed_process_left_is_not_lost(
+    fault: Fault, interposer: Interposer, live: Live, open_log: Callable[..., AuditLog], shared_memory: Path
+) -> None:
+    """What is on the volume decides what is still missing there, and that may be what cannot be found out now."""
+    path = shared_memory / "volume" / "audit" / "risk_audit.jsonl"
+    number = 1
+    while True:
+        live(path, "killed")
+        interposer.fail(fault.kinds, number, fault.error, fault.calls)
+        said = live(path)
+        reached = interposer.seen >= number
+        interposer.fail(fault.kinds, 0)
+        assert said["accepted"] == list(range(EVENTS))
+        while list(shared_memory.glob("*.ring")):
+            _let_the_next_process_finish(open_log, path)
+        assert sorted(reading.numbers(path.parent)) == list(range(2 * EVENTS)), f"call {number}"
+        assert verify_tree(path.parent, [], lambda _: None).worst is not Severity.TAMPERING, f"call {number}"
         rmtree(path.parents[1])
         if not reached:
             break
