@@ -2,13 +2,14 @@
 
 import asyncio
 import importlib.util
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from riskbus import EventPriority, RiskEvent, RiskEventBus
+from riskbus import EventPriority, Receipt, RiskEvent, RiskEventBus
 from riskbus.bus import WhenFull
 from riskbus.testing import Inbox, read_events
 
@@ -83,6 +84,29 @@ def test_the_loop_goes_on_meanwhile(bus: RiskEventBus, make: Make, run: Run) -> 
     run(scenario())
 
 
+@pytest.mark.parametrize("way", ["publish_and_wait", "receipt"])
+def test_the_loop_goes_on_while_the_volume_refuses(
+    open_bus: Callable[..., RiskEventBus], make: Make, path: Path, run: Run, way: str
+) -> None:
+    """Durability can take for ever; nothing of that is the loop's."""
+    path.parent.touch()  # where the log's directory should be
+    bus = open_bus()
+    watchdog = threading.Timer(20, bus.close, [0])  # ends the wait of a loop that is blocked
+
+    async def scenario() -> None:
+        watchdog.start()
+        settles = bus.publish_and_wait(make()) if way == "publish_and_wait" else wait_for(bus.publish(make()))
+        waiting = asyncio.create_task(settles)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        path.parent.unlink()
+        assert await waiting
+
+    run(scenario())
+    watchdog.cancel()
+
+
 def test_a_dropped_delivery_counts_as_done(bus: RiskEventBus, make: Make, run: Run) -> None:
     """Nobody will ever handle it: waiting would never end."""
     held = Inbox(held=True)
@@ -138,10 +162,12 @@ def test_a_receipt_is_awaited_on_any_loop(bus: RiskEventBus, make: Make, run: Ru
         receipts = [bus.publish(make(number=number)) for number in range(50)]
         assert await asyncio.gather(*(wait_for(receipt) for receipt in receipts)) == [True] * 50
 
-    async def wait_for(receipt: Any) -> bool:
-        return bool(await receipt)
-
     run(scenario())
+
+
+async def wait_for(receipt: Receipt) -> bool:
+    """Await a receipt as a task can."""
+    return await receipt
 
 
 def test_async_handlers_run_on_the_loop_they_came_from(bus: RiskEventBus, make: Make, run: Run) -> None:
