@@ -99,6 +99,9 @@ def find_end(directories: Iterable[Path], stem: str, incarnation: str) -> End:
     seq = find_last(path, _seq) if synced else None
     rest = (find_last(path, lambda line: line) if synced else None) or b""  # or the last line of a compressed segment
     torn = rest != b"" and not rest.endswith(b"\n")
+    unfinished = _seq(rest) if torn else None
+    if unfinished is not None:
+        seq = unfinished - 1  # only the line feed is missing, and without it no reader takes a record for one
     return End(newest.first_seq - 1 if seq is None else seq, torn)
 
 

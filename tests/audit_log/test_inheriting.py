@@ -119,7 +119,7 @@ def inherit(open_log: Open, verify: Verify, path: Path, shared_memory: Path) -> 
     return run
 
 
-@pytest.mark.parametrize("rest", [1, 9, 30, 200])
+@pytest.mark.parametrize("rest", [1, 9, 30, 200, -1])  # -1: only its line feed is missing
 def test_half_a_line_is_no_damage_where_the_next_incarnation_has_its_record(
     killed: Callable[..., Scribe], inherit: Callable[[int], set[str]], rest: int
 ) -> None:
