@@ -8,7 +8,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from riskbus.format.record import leaf_hash, to_line
 from tests.agreement.cases import Case, rehashed
+from tests.agreement.corpus_torn import heir_of, killed
 from tests.agreement.scribe import Scribe, finished
 
 FIRST = finished(0)
@@ -38,18 +40,18 @@ def _change(content: bytes, kind: str, place: int, value: int) -> bytes:
     return b"".join(lines)
 
 
+CHANGES = st.tuples(
+    st.sampled_from(["flip", "cut", "zeros", "delete", "repeat", "insert", "rehash"]),
+    st.integers(0, 9),
+    st.integers(0, 6000),
+    st.integers(0, 6000),
+)
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     cuts=st.lists(st.integers(1, 8), max_size=3, unique=True).map(sorted),
-    changes=st.lists(
-        st.tuples(
-            st.sampled_from(["flip", "cut", "zeros", "delete", "repeat", "insert", "rehash"]),
-            st.integers(0, 9),
-            st.integers(0, 6000),
-            st.integers(0, 6000),
-        ),
-        max_size=4,
-    ),
+    changes=st.lists(CHANGES, max_size=4),
     anchored=st.sampled_from([b"", FIRST.anchors(), SECOND.anchors(), FIRST.anchors() + SECOND.anchors()]),
 )
 def test_both_say_the_same_whatever_happened(
@@ -63,5 +65,24 @@ def test_both_say_the_same_whatever_happened(
     with TemporaryDirectory() as directory:
         Case("", files, 0).write(Path(directory))
         document = agree(Path(directory), anchored)
+        if not changes:
+            assert document["exit_code"] == 0
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(torn=st.integers(1, 400), cut=st.integers(1, 4), changes=st.lists(CHANGES, max_size=3))
+def test_both_say_the_same_of_half_a_line_that_was_recovered(
+    torn: int, cut: int, changes: list[tuple[str, int, int, int]], agree: Callable[..., dict[str, Any]]
+) -> None:
+    """Wherever the line was cut off, and whatever happened to it, to its record, or to what is said of them."""
+    first, record = killed()
+    files = first.files() | heir_of(first, record).close().files(cut)
+    files[first.name(0, 0)] += to_line(record, leaf_hash(record))[:-1][:torn]
+    for kind, number, place, value in changes:
+        name = sorted(files)[number % len(files)]
+        files[name] = _change(files[name], kind, place, value)
+    with TemporaryDirectory() as directory:
+        Case("", files, 0).write(Path(directory))
+        document = agree(Path(directory))
         if not changes:
             assert document["exit_code"] == 0

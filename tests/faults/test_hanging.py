@@ -1,5 +1,7 @@
 """A volume that hangs instead of refusing: the writer is given up, and nobody else waits."""
 
+import ctypes
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +30,34 @@ def frozen(volume: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["fsfreeze", "-u", volume], check=True)
+
+
+@contextmanager
+def silent(directory: Path) -> Iterator[None]:
+    """Put a file system on a directory whose server never answers, so that even listing it hangs in the kernel."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    server = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+    options = b"fd=%d,rootmode=40000,user_id=0,group_id=0" % server
+    try:
+        if libc.mount(b"silent", os.fsencode(directory), b"fuse", 0, options):
+            raise OSError(ctypes.get_errno(), "mount")
+        yield
+    finally:
+        os.close(server)  # whoever waits gets ENOTCONN
+        subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+def test_a_second_directory_that_hangs_does_not_hold_up_the_start(
+    open_log: Open, make_event: Event, tmp_path: Path
+) -> None:
+    """It may hold earlier incarnations, and is asked; the first directory is well, and takes records meanwhile."""
+    second = tmp_path / "second"
+    second.mkdir()
+    with silent(second):
+        log = open_log(tmp_path / "first", second_dir=second)
+        assert log.append(make_event(0)).wait_durable(30)
+        assert not log.status().on_second_directory
+        assert log.close(30) == ()
 
 
 @pytest.mark.parametrize("writer", ["thread", "process"])
