@@ -199,6 +199,45 @@ def torn_and_recovered_by_a_forgery() -> Case:
 
 
 @case
+def torn_record_of_the_logs_own_by_a_forgery() -> Case:
+    """Nor is a quotation believed there."""
+    first = Scribe().open().checkpoint().events(2)
+    own = first.record("AUDIT_CHECKPOINT", {"note": first.sign(4)})
+    heir = heir_of(first, None, records=0, runs=[], unfinished=own.decode()).events(1).close()
+    lines = rehashed([line.replace(b'"limit":1000', b'"limit":9999') for line in heir.lines])
+    about = "A last line is torn, and its record quoted by an incarnation in which another record was edited."
+    return Case(about, one(first, rest=own[:150]) | one(heir, lines), 1, kinds_of("torn", "root"))
+
+
+@case
+def torn_and_recovered_into_one_that_was_tampered_with() -> Case:
+    """The incarnation that says so is sound; the one that has the record is not."""
+    first, record = killed()
+    second = Scribe(1).open(first).checkpoint()
+    second.add(renumber(2, record))
+    second.events(1)
+    lines = [line.replace(b'"position":1003', b'"position":9') for line in second.lines]
+    third = Scribe(2).open(second).checkpoint()
+    third.control("AUDIT_RECOVERED", incarnation=first.incarnation, into=second.incarnation, runs=[[4, 2, 1]])
+    files = one(first, rest=record[:200]) | one(second, lines) | one(third)
+    about = "A last line is torn, and its record is in an incarnation in which another one was altered."
+    return Case(about, files, 1, kinds_of("torn", "altered"))
+
+
+@case
+def torn_and_recovered_among_a_thousand_others() -> Case:
+    """A verifier's memory must not depend on the log."""
+    first, record = killed()
+    heir = Scribe(1).open(first).checkpoint()
+    heir.add(renumber(2, record))
+    for _ in range(1000):
+        heir.control("AUDIT_RECOVERED", incarnation="0" * 32, records=0, runs=[])
+    heir.control("AUDIT_RECOVERED", incarnation=first.incarnation, records=1, runs=[[4, 2, 1]])
+    about = "A last line is torn; the AUDIT_RECOVERED that explains it is the 1,001st of its incarnation."
+    return Case(about, one(first, rest=record[:200]) | one(heir), 2, kinds_of("torn"))
+
+
+@case
 def torn_and_its_recovered_record_altered() -> Case:
     """What was torn would show what it was before; it proves nothing, and is not called fine."""
     first, record = killed()
