@@ -225,6 +225,18 @@ def torn_and_recovered_into_one_that_was_tampered_with() -> Case:
 
 
 @case
+def torn_in_the_middle_of_an_incarnation() -> Case:
+    """Its process wrote on after that line, so it was not killed there."""
+    first, record = killed()
+    heir = heir_of(first, record)
+    first.add(record)
+    first.events(3)
+    files = {first.name(0, 0): b"".join(first.lines[:4]) + record[:200], first.name(1, 6): b"".join(first.lines[6:])}
+    about = "A segment ends in half a line, others are missing, and another segment follows."
+    return Case(about, files | one(heir), 2, kinds_of("torn", "missing"))
+
+
+@case
 def torn_and_recovered_among_a_thousand_others() -> Case:
     """A verifier's memory must not depend on the log."""
     first, record = killed()

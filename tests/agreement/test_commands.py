@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.agreement.conftest import comparable
+from tests.agreement.corpus_torn import torn_and_recovered
 from tests.agreement.scribe import Scribe, finished
 
 PROGRAM = Path(__file__).parents[2] / "tools" / "verify_audit.py"
@@ -63,6 +65,16 @@ def test_they_write_the_same_document(log: Path) -> None:
         documents.append(comparable(json.loads(ended.stdout)))
     assert documents[0] == documents[1]
     assert documents[0]["conclusion"] == "Nothing is wrong."
+
+
+def test_half_a_line_that_was_recovered_is_noted_and_nothing_is_wrong(run: Run, tmp_path: Path) -> None:
+    """People read it too: the question of integrity has a good answer, and a note says what the half line is."""
+    torn_and_recovered().write(tmp_path)
+    ended = run(tmp_path)
+    assert ended.returncode == 0
+    assert re.search(r"^ *note, torn-recovered: the last line is ", ended.stdout, re.MULTILINE)
+    assert re.search(r"^ *integrity: +(intact|fine)", ended.stdout, re.MULTILINE)
+    assert "Nothing is wrong." in ended.stdout
 
 
 def test_a_log_over_two_directories(run: Run, tmp_path: Path) -> None:
