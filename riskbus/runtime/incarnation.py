@@ -3,6 +3,7 @@
 import os
 from _thread import allocate_lock
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import PurePosixPath
@@ -77,8 +78,7 @@ class Incarnation:
             self._say,
             self._announce_checkpoint,
         )
-        in_process = settings.writer is WriterKind.PROCESS and self.ring.path is not None
-        self.host: Host = ProcessHost(equipment) if in_process else ThreadHost(equipment)
+        self.host = _make_host(equipment)
         self.progress = self.host.progress
         self._refusals = count(1)
         self._started = allocate_lock()
@@ -189,16 +189,24 @@ class Incarnation:
         self._courier.offer(partial(logger.log, level, text))
 
 
+def _make_host(equipment: Equipment) -> Host:
+    if equipment.settings.writer is WriterKind.PROCESS and equipment.staging.ring.path is not None:
+        with suppress(OSError):  # no descriptor is left for its bell
+            return ProcessHost(equipment)
+    return ThreadHost(equipment)
+
+
 def _make_ring(settings: AuditSettings, incarnation: str) -> Ring:
-    directory = settings.staging_dir
-    mount = find_mount(read_mounts(), PurePosixPath(os.path.realpath(directory)))
-    shared = directory if mount is not None and mount.filesystem in TMPFS else None
+    directory, shared = settings.staging_dir, None
+    with suppress(OSError):  # no descriptor is left to look with; private memory needs none
+        mount = find_mount(read_mounts(), PurePosixPath(os.path.realpath(directory)))
+        shared = directory if mount is not None and mount.filesystem in TMPFS else None
     slots = 1 << (settings.staging_size // FOOTPRINT).bit_length() - 1
     ring = create_ring(shared, incarnation, str(settings.path), slots)
     if ring.path is None:
         message = (
-            "AUDIT LOG RISK: %s is no memory file system with %d bytes free; the writer is a thread, and records on "
-            "their way end with the process"
+            "AUDIT LOG RISK: %s is no memory file system with %d bytes free, or no file can be opened; the writer is "
+            "a thread, and records on their way end with the process"
         )
         logger.warning(message, directory, settings.staging_size)
     return ring

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -203,6 +205,40 @@ def test_a_new_day_begins_a_new_segment(open_log: Open, path: Path, verify: Veri
         days.append([json.loads(line)["ts"][:10] for line in lines if b"THROTTLE" in line])
     assert [len(day) for day in days if day] == [2, 3, 1, 1]
     assert all(len(set(day)) <= 1 for day in days)
+    assert verify().worst is None
+
+
+_CROWDED = """
+import os, resource, sys
+from riskbus.events import EventPriority, RiskEvent
+from riskbus.runtime import AuditLog
+from riskbus.settings import AuditSettings
+
+def append(who):
+    return log.append(RiskEvent("LIMIT_BREACH", EventPriority.NORMAL, "test", {"who": who}))
+
+log = AuditLog(settings=AuditSettings.from_environment(path=sys.argv[1], writer=sys.argv[2]))
+assert append("parent before").wait_durable(60)
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+child = os.fork()
+if child == 0:
+    receipt = append("child")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    os._exit(0 if receipt.wait_durable(60) and log.close(60) == () else 1)
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+assert os.waitpid(child, 0)[1] == 0
+assert append("parent after").wait_durable(60)
+assert log.close(60) == ()
+"""
+
+
+def test_a_fork_without_a_free_descriptor_leaves_the_parents_records_alone(
+    path: Path, writer: str, events: Read, verify: Verify
+) -> None:
+    """The child has its own staging memory, whatever it takes: in the parent's it would overwrite what is accepted."""
+    subprocess.run([sys.executable, "-c", _CROWDED, str(path), writer], timeout=200, check=True)
+    assert sorted(record["data"]["who"] for record in events()) == ["child", "parent after", "parent before"]
     assert verify().worst is None
 
 
