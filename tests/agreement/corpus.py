@@ -321,6 +321,14 @@ def seal_that_goes_back() -> Case:
 
 
 @case
+def seal_that_stands_still() -> Case:
+    """Each covers more than the one before."""
+    scribe = Scribe().open().checkpoint().events(3).checkpoint()
+    scribe.checkpoint(note=scribe.notes[-1])
+    return Case("A checkpoint stands there twice, as two records.", one(scribe), 1, kinds_of("seal"))
+
+
+@case
 def misnamed_segment() -> Case:
     """The name is part of the log."""
     scribe = finished()
