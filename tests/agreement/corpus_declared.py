@@ -83,6 +83,15 @@ def pruned_without_a_seal() -> Case:
 
 
 @case
+def pruned_with_a_seal_up_to_it() -> Case:
+    """A checkpoint that came late covers everything but the declaration."""
+    first = finished(0)
+    second = _declaring(Scribe(1), _pruned(first, 0, sealed=9), seal=False).checkpoint(behind=1)
+    about = "What is missing is declared by the record at which the checkpoint after it ends."
+    return Case(about, one(second), 1, kinds_of("pruned"))
+
+
+@case
 def pruned_and_edited_behind() -> Case:
     """The edge of the tree proves what is left."""
     first = finished(0)
