@@ -93,6 +93,7 @@ def verify(note: str, verifier_key: str) -> Checkpoint:
     name, key_id, public = parse_verifier_key(verifier_key)
     checkpoint = parse(note)
     text, _, signatures = note.rpartition("\n\n")
+    signed = False
     for line in signatures.splitlines():
         match = _SIGNATURE.fullmatch(line)
         if not match or match[1] != name:
@@ -104,8 +105,10 @@ def verify(note: str, verifier_key: str) -> Checkpoint:
             public.verify(blob[4:], f"{text}\n".encode())
         except InvalidSignature:
             raise FormatError("the signature is wrong") from None
-        return checkpoint
-    raise FormatError(f"no signature by {name} with key {key_id.hex()}")
+        signed = True
+    if not signed:
+        raise FormatError(f"no signature by {name} with key {key_id.hex()}")
+    return checkpoint
 
 
 def parse_verifier_key(text: str) -> tuple[str, bytes, Ed25519PublicKey]:

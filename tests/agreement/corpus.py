@@ -1,5 +1,7 @@
 """Directories of every kind: valid, live, torn, damaged, tampered with, with gaps, of many incarnations, compressed."""
 
+from base64 import b64decode, b64encode
+
 from riskbus.format.checkpoint import parse
 from riskbus.format.record import decode, dumps, from_line
 from tests.agreement.cases import Case, Make, adding_to, edited, kinds_of, one, rehashed
@@ -310,6 +312,38 @@ def witnessed() -> Case:
     scribe = Scribe().open()
     note = scribe.sign(1) + "— witness.example/w1 " + finished(7).notes[0].rpartition(" ")[2]
     return Case("A checkpoint with a further signature, of a witness.", one(scribe.checkpoint(note=note).events(1)), 0)
+
+
+@case
+def witnessed_first() -> Case:
+    """The order of signatures says nothing."""
+    scribe = Scribe().open()
+    text, _, own = scribe.sign(1).partition("\n\n")
+    note = f"{text}\n\n— witness.example/w1 {finished(7).notes[0].rpartition(' ')[2]}{own}"
+    return Case(
+        "A checkpoint on which a witness' signature comes first.", one(scribe.checkpoint(note=note).events(1)), 0
+    )
+
+
+@case
+def a_false_signature_beside_the_good_one() -> Case:
+    """Each signature of the incarnation's key must be valid."""
+    scribe = Scribe().open()
+    note = scribe.sign(1) + scribe.sign(1, bytes(32)).partition("\n\n")[2]
+    about = "A checkpoint with a good signature and a false one, of the same key."
+    return Case(about, one(scribe.checkpoint(note=note)), 1, kinds_of("signature"))
+
+
+@case
+def a_signature_in_another_form() -> Case:
+    """RFC 8032, 5.1.7: S must be below the order of the group, or every signature would have several forms."""
+    scribe = Scribe().open()
+    head, _, encoded = scribe.sign(1).rstrip("\n").rpartition(" ")
+    signature = b64decode(encoded)
+    scalar = int.from_bytes(signature[-32:], "little") + 2**252 + 27742317777372353535851937790883648493
+    note = f"{head} {b64encode(signature[:-32] + scalar.to_bytes(32, 'little')).decode()}\n"
+    about = "A checkpoint whose signature has the group's order added to S."
+    return Case(about, one(scribe.checkpoint(note=note)), 1, kinds_of("signature"))
 
 
 @case
