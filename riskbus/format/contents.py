@@ -15,9 +15,7 @@ from riskbus.format.seals import Seals
 
 SEAL_PATIENCE_NS = 60 * 10**9
 """A healthy writer seals within a second; a minute allows for a volume that hung."""
-_MAX_RECOVERED = (
-    1000  # AUDIT_RECOVERED of an incarnation about earlier ones; it has one for each process that was killed
-)
+_MAX_RECOVERED = 1000  # AUDIT_RECOVERED of an incarnation about earlier ones: one for each process that was killed
 
 
 @dataclass(slots=True)

@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.agreement import corpus, corpus_declared, corpus_torn
 from tests.agreement.cases import Make
 from tests.agreement.conftest import kinds
-
-CASES = corpus.CASES | corpus_torn.CASES | corpus_declared.CASES
+from tests.agreement.corpus import CASES
 
 
 @pytest.mark.parametrize("make", CASES.values(), ids=CASES.keys())

@@ -12,11 +12,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from riskbus.format.record import from_line
-from tests.agreement import corpus, corpus_declared, corpus_torn
 from tests.agreement.conftest import comparable, second_verdict
+from tests.agreement.corpus import CASES
 from tests.agreement.scribe import finished
 
-CASES = corpus.CASES | corpus_torn.CASES | corpus_declared.CASES
 SHOWN = (
     "finished-in-order",
     "killed",
