@@ -115,6 +115,17 @@ def recovered_payload(outage: Outage) -> dict[str, Any]:
     }
 
 
+def initialized_line(settings: AuditSettings, incarnation: str, mount: MountReport) -> str:
+    """Return the line that says that the log's first records are durable."""
+    return f"Audit log file initialized: {settings.path} on {mount.filesystem}, incarnation {incarnation}"
+
+
+def resumed_line(settings: AuditSettings, outage: Outage) -> str:
+    """Return the line that says that an outage is over."""
+    count = outage.last_seq - outage.first_seq + 1
+    return f"the volume of {settings.path} takes records again; none of {count} is missing"
+
+
 def outage_warning(settings: AuditSettings, error: OSError) -> str:
     """Return what to tell people when the volume begins to refuse."""
     where = f"go to {settings.second_dir}" if settings.second_dir else "wait in memory"

@@ -62,7 +62,8 @@ class Incarnation:
         self.ring = _make_ring(settings, self.name)
         self.staging = Staging(self.ring, on_full=self._refuse_from_now_on)
         self.staging.attention = self._urgent = settings.durability is Durability.SYNC
-        self.staging.claim()  # AUDIT_OPEN gets the first number, whenever the volume answers
+        self.staging.claim()  # AUDIT_OPEN gets the first number, whenever the volume answers,
+        self.staging.claim()  # and its seal the second
         signer = Signer(f"{settings.stream_name()}/{self.name}")
         self.public_key = signer.verifier_key
         self.metrics = AuditMetrics(str(settings.path))

@@ -33,6 +33,10 @@ class Sealer:
         """Whether it is time for the next checkpoint."""
         return self._tree.size > self._ring.sealed and monotonic() - self._last >= (_ACTIVE if self._fresh else _IDLE)
 
+    def first(self, leaf: bytes) -> Checkpoint:
+        """Sign the first record, which need not be durable yet, by its leaf hash."""
+        return self._signer.sign(1, leaf)
+
     def seal(self) -> Checkpoint:
         """Sign everything that is durable now."""
         self._last = monotonic()

@@ -26,6 +26,7 @@ from riskbus.runtime.batch import Batch, make_batch
 from riskbus.runtime.control import Say
 from riskbus.runtime.courier import Courier
 from riskbus.runtime.feed import BATCH, Feed, take
+from riskbus.runtime.holes import Holes
 from riskbus.runtime.inheritance import Inheritance
 from riskbus.runtime.journal import Journal, Listener, Outage
 from riskbus.runtime.link import Link
@@ -42,7 +43,6 @@ _LEAST = 0.0002  # seconds that others get between two batches where the disk is
 _REST = 0.005  # seconds between two looks while none come; urgent records wake the writer at once
 _CHORES = 1.0  # seconds between inspections of the active segment and the link
 _REVALIDATION = 30.0  # seconds between validations of the mount
-_HOLE_PATIENCE = 10.0  # seconds that a claimed number may stay empty; far above any scheduling delay
 
 
 class Abandoned(Exception):  # noqa: N818 -- not an error: the volume took too long, and another writer works
@@ -71,9 +71,8 @@ class Writer:
     ) -> None:
         """Prepare; `distrust` says that the first directory hangs and must not be touched."""
         self._settings = settings
+        self._feed, self._ring = feed, feed.ring
         self._incarnation = feed.ring.incarnation
-        self._feed = feed
-        self._ring = feed.ring
         self._metrics = metrics
         self._output = output
         self._say = say
@@ -85,6 +84,7 @@ class Writer:
         )
         self._journal = Journal(settings, self._ring, metrics, listener)
         self._inheritance = Inheritance(feed, settings, self.record)
+        self._holes = Holes(feed)
         self._link = Link(settings.path, say)
         self._upkeep = Upkeep(settings, self._incarnation, metrics, say, self.record)
         self.surroundings = Surroundings(settings, metrics, self.record, say)
@@ -94,7 +94,7 @@ class Writer:
         self._abandoned = self._closed = False
         self._farewell = [self._say_close, self._seal]  # what still has to become durable before the end, in order
         self._chores_at = self._revalidate_at = 0.0
-        self._busy_at = self._hole_since = self._turn_at = monotonic()
+        self._busy_at = self._turn_at = monotonic()
 
     @property
     def failing(self) -> bool:
@@ -158,6 +158,8 @@ class Writer:
             self._feed.put(0, control.encode_now("AUDIT_OPEN", payload), CONTROL)
         else:
             self.record("AUDIT_RECOVERED", control.succeeded_payload(self._next))
+        if self._next == 1:
+            self._seal_opening(self._ring.edge)
         self._find_inheritance()
         self._revalidate_at = monotonic() + _REVALIDATION
 
@@ -181,7 +183,7 @@ class Writer:
         self._fence()
         self._turn_at = monotonic()
         self._ring.alive_ns = monotonic_ns()
-        opening = self._next == 0  # AUDIT_OPEN alone: whenever the process is killed, a seal precedes every event
+        opening = self._next == 0  # AUDIT_OPEN alone, and then its seal
         if not opening and not self._closed:
             self._inheritance.take_over()
         staged = take(self._feed, self._next)[: 1 if opening else None]
@@ -192,6 +194,8 @@ class Writer:
             for priority in EventPriority:
                 self._metrics.events[priority] += batch.kinds.count(priority)
             self._journal.append(batch)
+            if opening:
+                self._seal_opening(batch.leaves[0])
         if self._journal.failing or self._ring.stop_ns or self._ring.awaited:
             self._journal.push()  # durability `os` syncs when someone waits
         if self._ring.awaited:
@@ -203,16 +207,30 @@ class Writer:
 
     def _seal(self) -> None:
         checkpoint = self._sealer.seal()
+        self.record("AUDIT_CHECKPOINT", control.checkpoint_payload(checkpoint), CHECKPOINT)
+        self._announce(checkpoint)
+
+    def _seal_opening(self, leaf: bytes) -> None:
+        """Put a seal of AUDIT_OPEN down as the second record: whenever the process is killed, it precedes every event.
+
+        Nobody but the log is told of a seal of what is not durable yet.
+        """
+        checkpoint = self._sealer.seal() if self._sealer.due() else self._sealer.first(leaf)
+        payload = control.checkpoint_payload(checkpoint)
+        self._feed.put(1, control.encode_now("AUDIT_CHECKPOINT", payload), CHECKPOINT)
+        if self._ring.sealed:
+            self._announce(checkpoint)
+
+    def _announce(self, checkpoint: Checkpoint) -> None:
         self._metrics.checkpoints += 1
         self._metrics.checkpoint_size = checkpoint.size
-        self.record("AUDIT_CHECKPOINT", control.checkpoint_payload(checkpoint), CHECKPOINT)
         self._output.write(anchor_line(checkpoint, self._public_key))
         self._on_checkpoint(checkpoint)
 
     def _do_chores(self, *, progressed: bool) -> None:
         now = monotonic()
         self._chores_at = now + _CHORES
-        self._watch_holes(progressed=progressed)
+        self._holes.watch(self._next, progressed=progressed)
         self._adopt(self._feed.settings())
         self._journal.push()  # durability `os` syncs at least so often
         if not self._journal.failing:
@@ -229,15 +247,6 @@ class Writer:
         self._settings = settings
         self._journal.settings = settings
         self._upkeep.adopt(settings)
-
-    def _watch_holes(self, *, progressed: bool) -> None:
-        now = monotonic()
-        if progressed or self._feed.claimed <= self._next:
-            self._hole_since = now
-        elif now - self._hole_since > _HOLE_PATIENCE:
-            payload = control.gap_payload("a publisher vanished between claiming this number and using it", 1)
-            self._feed.put(self._next, control.encode_now("AUDIT_GAP", payload), CONTROL)
-            self._feed.declare(self._next)
 
     def _inspect(self) -> None:
         segment = self._journal.segment
@@ -267,9 +276,7 @@ class Writer:
             self._feed.settled()
         mount = self.surroundings.mount
         if batch.first_seq == 0 and mount and mount.verdict is not Verdict.INVALID:
-            path, incarnation = self._settings.path, self._incarnation
-            text = f"Audit log file initialized: {path} on {mount.filesystem}, incarnation {incarnation}"
-            self._say(logging.INFO, text)
+            self._say(logging.INFO, control.initialized_line(self._settings, self._incarnation, mount))
 
     def _emergency(self, seq: int, record: bytes) -> None:
         self._metrics.emergency_events += 1
@@ -284,9 +291,7 @@ class Writer:
     def _resumed(self, outage: Outage) -> None:
         self.record("AUDIT_RECOVERED", control.recovered_payload(outage))
         self._upkeep.hurry()
-        count = outage.last_seq - outage.first_seq + 1
-        text = f"the volume of {self._settings.path} takes records again; none of {count} is missing"
-        self._say(logging.INFO, text)
+        self._say(logging.INFO, control.resumed_line(self._settings, outage))
 
     def _segment_begun(self, segment: Segment) -> None:
         self._fence()

@@ -53,6 +53,15 @@ def test_an_incarnation_begins_with_open_and_ends_with_close_and_a_checkpoint(
     assert verify().worst is None
 
 
+def test_the_seal_of_the_first_record_precedes_every_event(open_log: Open, event: Event, read: Read) -> None:
+    """Whenever the process is killed, what it wrote can be proved to be its own: events that came first wait."""
+    log = open_log()
+    receipts = [log.append(event(number=number)) for number in range(20)]
+    assert receipts[-1].wait_durable(30)
+    kinds = [record["event_type"] for record in read()]
+    assert kinds[:3] == ["AUDIT_OPEN", "AUDIT_CHECKPOINT", "LIMIT_BREACH"]
+
+
 def test_the_receipt_names_the_record(open_log: Open, event: Event, events: Read) -> None:
     """A caller can point an auditor to the very line."""
     log = open_log()
