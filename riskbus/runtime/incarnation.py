@@ -152,10 +152,16 @@ class Incarnation:
         return unfinished
 
     def forget(self) -> None:
-        """Let go of the parent's descriptors; for the child after a fork."""
+        """Let go of the parent's descriptors, and never touch its ring; for the child after a fork."""
+        self._use(self._forsake, self._forsake)
         self.host.release()
         self._output.release()
+        self._output = Output()  # the thread of the other one is the parent's
         self.ring.give_up()
+
+    def _forsake(self, event: RiskEvent) -> Receipt:
+        self._emergency(-1, encode_event(event))
+        return Receipt(-1, self.progress)
 
     def _second_look(self, seq: int, event: RiskEvent) -> Receipt | None:
         if event.priority is EventPriority.CRITICAL:

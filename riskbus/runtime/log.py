@@ -171,7 +171,9 @@ class AuditLog:
         parent = self._incarnation
         parent.forget()
         self._reporter = None  # the pod has one report, and the parent writes it
+        self._unfinished = ()  # as long as there is no incarnation of this process's own, there is none to end
         self._incarnation = Incarnation(self.settings, self._on_checkpoint, self._use)
+        self._unfinished = None
         self._collector.replace(parent.metrics, self._incarnation.metrics)
         self._incarnation.start_with_first_record()
 

@@ -242,6 +242,42 @@ def test_a_fork_without_a_free_descriptor_leaves_the_parents_records_alone(
     assert verify().worst is None
 
 
+_STARVED = """
+import os, resource, sys
+from pathlib import Path
+from riskbus.events import EventPriority, RiskEvent
+from riskbus.runtime import AuditLog
+from riskbus.settings import AuditSettings
+
+def append(who):
+    return log.append(RiskEvent("LIMIT_BREACH", EventPriority.NORMAL, "test", {"who": who}))
+
+log = AuditLog(settings=AuditSettings.from_environment(path=sys.argv[1], writer=sys.argv[2]))
+assert append("parent before").wait_durable(60)
+soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + (4 << 20), hard))  # a ring is larger
+child = os.fork()
+resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+if child == 0:
+    sys.exit(0 if append("child").seq == -1 and log.close(60) == () else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert append("parent after").wait_durable(60)
+assert log.close(60) == ()
+"""
+
+
+def test_a_fork_without_memory_for_a_log_of_its_own_leaves_the_parents_alone(
+    path: Path, writer: str, events: Read, verify: Verify
+) -> None:
+    """Its events go to the emergency stream; it neither writes into its parent's ring nor ends its parent's writer."""
+    command = [sys.executable, "-c", _STARVED, str(path), writer]
+    output = subprocess.run(command, timeout=200, check=True, capture_output=True, text=True).stdout
+    assert output.count("AUDIT_EMERGENCY") == 1
+    assert [record["data"]["who"] for record in events()] == ["parent before", "parent after"]
+    assert verify().worst is None
+
+
 def test_a_record_from_the_past_begins_no_segment(open_log: Open, path: Path) -> None:
     """Replayed events keep their times; a segment for each would use up the volume's files."""
     log = open_log()

@@ -166,7 +166,9 @@ def test_the_readable_time_is_the_exact_time_cut_to_milliseconds(moment: int) ->
     assert timestamp(moment) == text
 
 
-@pytest.mark.parametrize("name", ["", "kill", "Kill_Switch", "A__B", "_A", "A_", "A B", "A" * 65, "AUDIT_OPEN", 7])
+@pytest.mark.parametrize(
+    "name", [[], {}, "", "kill", "Kill_Switch", "A__B", "_A", "A_", "A B", "A" * 65, "AUDIT_OPEN", 7]
+)
 def test_an_event_type_that_is_no_name_is_refused_when_the_event_is_made(name: Any) -> None:
     """The mistake shows in the line that made it, not in the log years later."""
     with pytest.raises(InvalidEventError, match="event_type"):
