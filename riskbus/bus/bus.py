@@ -179,7 +179,7 @@ class RiskEventBus(Publishing):
         """Call a handler no more. Events that wait for it are dropped and counted; one it has in hand it finishes."""
         with self._departed.lock:
             self._routes.remove(subscription)
-            subscription.depart(self._departed)
+            subscription.depart(self._departed.add)
         for mailbox in subscription.mailboxes:
             left = mailbox.seal(DropReason.UNSUBSCRIBED)
             self._delivery.drop(subscription, left, DropReason.UNSUBSCRIBED)

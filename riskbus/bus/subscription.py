@@ -18,7 +18,6 @@ from riskbus.events import EventPriority, RiskEvent, event_type_name
 if TYPE_CHECKING:
     import asyncio
 
-    from riskbus.bus.departed import Departed
 
 Handler = Callable[[RiskEvent], object] | Callable[[RiskEvent], Awaitable[object]]
 EventTypes = str | Enum | Iterable[str | Enum] | None
@@ -121,7 +120,7 @@ class Subscription:
         self._dropped_by: dict[DropReason, int] = {}
         self._quarantines = 0
         self._missed_before = 0
-        self._departed: Departed | None = None
+        self._keep: Callable[[SubscriptionStatistics], None] | None = None  # who counts since it was taken back
 
     @property
     def waiting(self) -> int:
@@ -136,9 +135,9 @@ class Subscription:
         """Count a handler call that raised, and log it unless that was done a moment ago; return the error's text."""
         with self._lock:
             unlogged = self._failed.add()
-            departed = self._departed
-        if departed:
-            departed.add(SubscriptionStatistics(self.name, failed=1))
+            keep = self._keep
+        if keep:
+            keep(SubscriptionStatistics(self.name, failed=1))
         if unlogged:
             _log.error(
                 "Handler %s raised on event %s (%d failures since the last such line)",
@@ -151,9 +150,9 @@ class Subscription:
         with self._lock:
             self._dropped_by[reason] = self._dropped_by.get(reason, 0) + number
             unlogged = self._dropped.add(number)
-            departed = self._departed
-        if departed:
-            departed.add(SubscriptionStatistics(self.name, dropped_by={reason: number}))
+            keep = self._keep
+        if keep:
+            keep(SubscriptionStatistics(self.name, dropped_by={reason: number}))
         if unlogged:
             _log.error("%d events were not delivered to handler %s: %s", unlogged, self.name, reason)
 
@@ -174,14 +173,14 @@ class Subscription:
             self.quarantined = False
             return self._dropped_by.get(DropReason.QUARANTINED, 0) - self._missed_before
 
-    def depart(self, departed: "Departed") -> None:
-        """Leave everything that was counted so far with those who departed, and what is counted from now on."""
+    def depart(self, keep: Callable[[SubscriptionStatistics], None]) -> None:
+        """Hand on everything that was counted so far, and what is counted from now on. `keep` must not block."""
         with self._lock:
-            if self._departed:
+            if self._keep:
                 return
-            self._departed = departed
+            self._keep = keep
             failed, dropped_by, quarantines = self._failed.total, dict(self._dropped_by), self._quarantines
-        departed.add(SubscriptionStatistics(self.name, failed=failed, dropped_by=dropped_by, quarantines=quarantines))
+        keep(SubscriptionStatistics(self.name, failed=failed, dropped_by=dropped_by, quarantines=quarantines))
 
     def statistics(self) -> SubscriptionStatistics:
         """Return the counts so far. Thread-safe."""
