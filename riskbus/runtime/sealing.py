@@ -34,7 +34,8 @@ class Sealer:
         return self._tree.size > self._ring.sealed and monotonic() - self._last >= (_ACTIVE if self._fresh else _IDLE)
 
     def first(self, leaf: bytes) -> Checkpoint:
-        """Sign the first record, which need not be durable yet, by its leaf hash."""
+        """Sign the first record by its leaf hash. It need not be durable yet, so tell nobody but the log."""
+        self._ring.sealed = 1
         return self._signer.sign(1, leaf)
 
     def seal(self) -> Checkpoint:

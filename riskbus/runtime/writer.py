@@ -211,14 +211,12 @@ class Writer:
         self._announce(checkpoint)
 
     def _seal_opening(self, leaf: bytes) -> None:
-        """Put a seal of AUDIT_OPEN down as the second record: whenever the process is killed, it precedes every event.
-
-        Nobody but the log is told of a seal of what is not durable yet.
-        """
-        checkpoint = self._sealer.seal() if self._sealer.due() else self._sealer.first(leaf)
+        """Put a seal of AUDIT_OPEN down as the second record: whenever the process is killed, it precedes events."""
+        durable = self._sealer.due()
+        checkpoint = self._sealer.seal() if durable else self._sealer.first(leaf)
         payload = control.checkpoint_payload(checkpoint)
         self._feed.put(1, control.encode_now("AUDIT_CHECKPOINT", payload), CHECKPOINT)
-        if self._ring.sealed:
+        if durable:
             self._announce(checkpoint)
 
     def _announce(self, checkpoint: Checkpoint) -> None:

@@ -53,13 +53,17 @@ def test_an_incarnation_begins_with_open_and_ends_with_close_and_a_checkpoint(
     assert verify().worst is None
 
 
-def test_the_seal_of_the_first_record_precedes_every_event(open_log: Open, event: Event, read: Read) -> None:
+@pytest.mark.parametrize("durability", ["os", "group", "sync"])
+def test_the_seal_of_the_first_record_precedes_every_event(
+    open_log: Open, event: Event, read: Read, verify: Callable[[], VolumeReport], durability: str
+) -> None:
     """Whenever the process is killed, what it wrote can be proved to be its own: events that came first wait."""
-    log = open_log()
+    log = open_log(durability=durability)
     receipts = [log.append(event(number=number)) for number in range(20)]
     assert receipts[-1].wait_durable(30)
     kinds = [record["event_type"] for record in read()]
     assert kinds[:3] == ["AUDIT_OPEN", "AUDIT_CHECKPOINT", "LIMIT_BREACH"]
+    assert verify().worst is None
 
 
 def test_the_receipt_names_the_record(open_log: Open, event: Event, events: Read) -> None:
