@@ -3,6 +3,7 @@
 And what many ask for: where the log goes, a registry, and that what they open is closed.
 """
 
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,6 +32,13 @@ class CloseAtEnd(Protocol):
 
     def __call__(self, opened: _Opened, /) -> _Opened:
         """Take note of what was opened."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """A shell that starts the tests in the background has them ignore SIGINT, and so whatever they start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
