@@ -208,41 +208,7 @@ def test_a_new_day_begins_a_new_segment(open_log: Open, path: Path, verify: Veri
     assert verify().worst is None
 
 
-_CROWDED = """
-import os, resource, sys
-from riskbus.events import EventPriority, RiskEvent
-from riskbus.runtime import AuditLog
-from riskbus.settings import AuditSettings
-
-def append(who):
-    return log.append(RiskEvent("LIMIT_BREACH", EventPriority.NORMAL, "test", {"who": who}))
-
-log = AuditLog(settings=AuditSettings.from_environment(path=sys.argv[1], writer=sys.argv[2]))
-assert append("parent before").wait_durable(60)
-soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
-child = os.fork()
-if child == 0:
-    receipt = append("child")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    os._exit(0 if receipt.wait_durable(60) and log.close(60) == () else 1)
-resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-assert os.waitpid(child, 0)[1] == 0
-assert append("parent after").wait_durable(60)
-assert log.close(60) == ()
-"""
-
-
-def test_a_fork_without_a_free_descriptor_leaves_the_parents_records_alone(
-    path: Path, writer: str, events: Read, verify: Verify
-) -> None:
-    """The child has its own staging memory, whatever it takes: in the parent's it would overwrite what is accepted."""
-    subprocess.run([sys.executable, "-c", _CROWDED, str(path), writer], timeout=200, check=True)
-    assert sorted(record["data"]["who"] for record in events()) == ["child", "parent after", "parent before"]
-    assert verify().worst is None
-
-
-_STARVED = """
+_BEFORE_FORK = """
 import os, resource, sys
 from pathlib import Path
 from riskbus.events import EventPriority, RiskEvent
@@ -254,6 +220,25 @@ def append(who):
 
 log = AuditLog(settings=AuditSettings.from_environment(path=sys.argv[1], writer=sys.argv[2]))
 assert append("parent before").wait_durable(60)
+"""
+_AFTER_FORK = """
+assert os.waitpid(child, 0)[1] == 0
+assert append("parent after").wait_durable(60)
+assert log.close(60) == ()
+"""
+
+_CROWDED = f"""{_BEFORE_FORK}
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+child = os.fork()
+if child == 0:
+    receipt = append("child")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    os._exit(0 if receipt.wait_durable(60) and log.close(60) == () else 1)
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+{_AFTER_FORK}"""
+
+_STARVED = f"""{_BEFORE_FORK}
 soft, hard = resource.getrlimit(resource.RLIMIT_AS)
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + (4 << 20), hard))  # a ring is larger
@@ -261,10 +246,16 @@ child = os.fork()
 resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 if child == 0:
     sys.exit(0 if append("child").seq == -1 and log.close(60) == () else 1)
-assert os.waitpid(child, 0)[1] == 0
-assert append("parent after").wait_durable(60)
-assert log.close(60) == ()
-"""
+{_AFTER_FORK}"""
+
+
+def test_a_fork_without_a_free_descriptor_leaves_the_parents_records_alone(
+    path: Path, writer: str, events: Read, verify: Verify
+) -> None:
+    """The child has its own staging memory, whatever it takes: in the parent's it would overwrite what is accepted."""
+    subprocess.run([sys.executable, "-c", _CROWDED, str(path), writer], timeout=200, check=True)
+    assert sorted(record["data"]["who"] for record in events()) == ["child", "parent after", "parent before"]
+    assert verify().worst is None
 
 
 def test_a_fork_without_memory_for_a_log_of_its_own_leaves_the_parents_alone(

@@ -97,5 +97,8 @@ def test_a_pod_on_an_empty_dir_does_not_start_and_says_why(trading: Namespace) -
     assert ended()[0]["exitCode"] == 1
     for ask in (("logs", "--container=doctor", "--tail=-1"), ("describe", "pod")):
         # The kubelet tries again now and then, and for a moment the new container has said nothing.
-        eventually(lambda: reason in trading.kubectl(*ask, "--selector=app=intraday-checked"), f"{ask} says why")  # noqa: B023
+        eventually(
+            lambda: reason in trading.kubectl(*ask, "--selector=app=intraday-checked"),  # noqa: B023 -- called at once
+            f"{ask} says why",
+        )
     assert [status["started"] for status in statuses(trading, "containerStatuses")] == [False]
