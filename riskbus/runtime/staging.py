@@ -19,6 +19,7 @@ from itertools import count
 
 from riskbus.events import EventPriority, RiskEvent
 from riskbus.format.record import MAX_BODY_BYTES, as_json, dumps, encode_event, encode_shortened
+from riskbus.native import hot
 from riskbus.runtime.progress import Progress
 from riskbus.runtime.receipt import Receipt
 from riskbus.store.ring import NEAR, ROOM, SLOT, UNIT, Ring, mark
@@ -38,9 +39,10 @@ class Staging:
     """Records between publishers and writer.
 
     Attributes:
-        claim: returns the next number; whoever calls it must `put` a record with that number. Any thread.
+        numbers: counts up.
+        claim: returns the next of them; whoever calls it must `put` a record with that number. Any thread.
         attention: set where `append` must look twice: the log ended, or every record wakes the writer.
-        limit: the largest number that surely has a slot; `put` moves it on.
+        limit: the largest number that surely has a slot of its own; `put` moves it on, until a hole is declared.
     """
 
     def __init__(self, ring: Ring, on_full: Callable[[], None]) -> None:
@@ -48,17 +50,17 @@ class Staging:
         self.attention = False
         self.limit = ring.slots - 1
         self._on_full = on_full
-        self._numbers = count()
+        self.numbers = count()
         self._aside: dict[int, Staged] = {}
         self._aside_bytes = 0
         self._forgotten = 0  # numbers below this one no longer wait aside
         self._declared: set[int] = set()
-        self.claim: Callable[[], int] = self._numbers.__next__
+        self.claim: Callable[[], int] = self.numbers.__next__
 
     @property
     def claimed(self) -> int:
         """How many numbers were claimed. Any thread."""
-        return int(repr(self._numbers)[6:-1])  # the only way to look at itertools.count without advancing it
+        return int(repr(self.numbers)[6:-1])  # the only way to look at itertools.count without advancing it
 
     def put(self, seq: int, body: bytes, kind: int) -> None:
         """Put down the body for a claimed number. Any thread; doing it again changes nothing."""
@@ -69,8 +71,10 @@ class Staging:
         released = self.ring.released  # looked at after the slot, which may have been released and used again meanwhile
         if seq < released:
             return
-        self.limit = released + self.ring.slots - 1
-        if seq > self.limit or (len(body) > ROOM and not self._put_long(seq, body, kind)):
+        limit = released + self.ring.slots - 1
+        if not self._declared:
+            self.limit = limit
+        if seq > limit or (len(body) > ROOM and not self._put_long(seq, body, kind)):
             self._put_aside(seq, body, kind)
         elif len(body) <= ROOM:
             self.ring.put(seq, body, kind)
@@ -82,6 +86,7 @@ class Staging:
     def declare(self, seq: int) -> None:
         """Note that the writer has put a record down for a hole; its publisher, should it come, gets another number."""
         self._declared.add(seq)
+        self.limit = -1  # from now on every record goes by `put`, which asks whether its number was declared
 
     def waiting_aside(self, seq: int, most: int) -> list[Staged]:
         """Return the records from this number on that wait aside, at most so many, up to the first gap."""
@@ -154,6 +159,21 @@ def make_append(
     marks = tuple(map(mark, EventPriority))
     new_receipt = object.__new__
 
+    def put_rest(seq: int, body: bytes, kind: int) -> None:
+        put(seq, body if len(body) <= MAX_BODY_BYTES else encode_shortened(body), kind)
+
+    def rescue(seq: int, event: RiskEvent, error: BaseException) -> None:
+        put(seq, encode_event(event), event.priority)  # the number must not stay empty
+        thrown_in = error.__cause__ if isinstance(error, Exception) else error  # orjson wraps what came in as_json
+        if thrown_in is not None and not isinstance(thrown_in, Exception):
+            raise thrown_in from None
+
+    if hot is not None:
+        compiled: Callable[[RiskEvent], Receipt] = hot.Append(
+            staging, staging.numbers, memory, mask + 1, progress, dumps, as_json, put_rest, rescue, second_look, Receipt
+        )
+        return compiled
+
     def append(event: RiskEvent) -> Receipt:
         seq = claim()
         try:
@@ -167,12 +187,9 @@ def make_append(
             elif length <= ROOM and seq <= staging.limit:
                 put_with_annex(seq, body, event.priority)
             else:
-                put(seq, body if length <= MAX_BODY_BYTES else encode_shortened(body), event.priority)
+                put_rest(seq, body, event.priority)
         except BaseException as error:  # noqa: BLE001 -- orjson refused the payload, or KeyboardInterrupt came
-            put(seq, encode_event(event), event.priority)  # the number must not stay empty
-            thrown_in = error.__cause__ if isinstance(error, Exception) else error  # orjson wraps what came in as_json
-            if thrown_in is not None and not isinstance(thrown_in, Exception):
-                raise thrown_in from None
+            rescue(seq, event, error)
         receipt: Receipt = new_receipt(Receipt)  # as calling it does, at half the cost
         receipt.seq = seq
         receipt.progress = progress

@@ -87,8 +87,7 @@ def test_the_writer_finishes_and_ends_when_its_trader_is_killed(path: Path, shar
     command = [sys.executable, "-c", _TRADER, str(path), str(shared_memory)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as trader:
         assert trader.stdout is not None
-        while trader.stdout.readline() != b"accepted\n":
-            pass
+        assert b"accepted\n" in iter(trader.stdout.readline, b"")
         (writer,) = _writers_of(trader.pid)
         descriptor = os.pidfd_open(writer)
         trader.kill()

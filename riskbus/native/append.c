@@ -1,0 +1,262 @@
+/* `Append`: what riskbus.runtime.staging.make_append makes, compiled.
+
+   No lock, no system call; the interpreter's own lock makes claim and put one step for every other thread, and no signal
+   handler can come between them but in `dumps`, when it calls back. */
+#include "module.h"
+
+#include <structmember.h>
+
+#include "ring.h"
+
+enum { PRIORITIES = 4 };
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *staging;     /* its `attention` is looked at every time */
+    PyObject *numbers;     /* what claims: itertools.count */
+    PyObject *progress;    /* what receipts ask */
+    PyObject *dumps;       /* (fields, as_json) -> bytes */
+    PyObject *as_json;
+    PyObject *put;         /* (seq, body, kind): what does not fit into a slot */
+    PyObject *rescue;      /* (seq, event, error): records the event otherwise; raises what must not be kept back */
+    PyObject *second_look; /* (seq, event) -> receipt or None */
+    PyTypeObject *receipt;
+    PyObject *str_fields, *str_priority, *str_attention;
+    Py_ssize_t offset_seq, offset_progress;
+    Py_buffer memory;
+    Ring ring;
+    uint64_t limit; /* the largest number that surely has a slot */
+} Append;
+
+static int has_slot(Append *self, uint64_t seq)
+{
+    if (seq > self->limit)
+        self->limit = ring_released(&self->ring) + self->ring.slots - 1;
+    return seq <= self->limit;
+}
+
+/* Put the body down; -1 with an exception if that is not possible. */
+static int put_down(Append *self, PyObject *seq, PyObject *body, PyObject *priority)
+{
+    uint64_t number = PyLong_AsUnsignedLongLong(seq);
+    long kind = PyLong_AsLong(priority);
+    if (PyErr_Occurred())
+        return -1;
+    if (PyBytes_CheckExact(body) && PyBytes_GET_SIZE(body) <= RING_ROOM && kind >= 0 && kind < PRIORITIES &&
+        has_slot(self, number) && ring_awaits(&self->ring, number)) {
+        ring_put(&self->ring, number, PyBytes_AS_STRING(body), (size_t)PyBytes_GET_SIZE(body), (uint64_t)kind);
+        ring_fetch_next(&self->ring, number, (size_t)PyBytes_GET_SIZE(body));
+        return 0;
+    }
+    PyObject *args[] = {NULL, seq, body, priority};
+    PyObject *none = PyObject_Vectorcall(self->put, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_XDECREF(none);
+    return none == NULL ? -1 : 0;
+}
+
+/* Serialise the event and put it down; the priority is a new reference, NULL with an exception where that fails. */
+static PyObject *record(Append *self, PyObject *seq, PyObject *event)
+{
+    PyObject *fields = PyObject_GetAttr(event, self->str_fields);
+    if (fields == NULL)
+        return NULL;
+    PyObject *args[] = {NULL, fields, self->as_json};
+    PyObject *body = PyObject_Vectorcall(self->dumps, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_DECREF(fields);
+    if (body == NULL)
+        return NULL;
+    PyObject *priority = PyObject_GetAttr(event, self->str_priority);
+    if (priority != NULL && put_down(self, seq, body, priority) < 0)
+        Py_CLEAR(priority);
+    Py_DECREF(body);
+    return priority;
+}
+
+/* Have the event recorded otherwise, after the exception that is set now; -1 with an exception to raise. */
+static int rescue(Append *self, PyObject *seq, PyObject *event)
+{
+    PyObject *type, *error, *trace;
+    PyErr_Fetch(&type, &error, &trace);
+    PyErr_NormalizeException(&type, &error, &trace);
+    if (trace != NULL)
+        PyException_SetTraceback(error, trace);
+    PyObject *args[] = {NULL, seq, event, error};
+    PyObject *none = PyObject_Vectorcall(self->rescue, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_XDECREF(none);
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(trace);
+    return none == NULL ? -1 : 0;
+}
+
+static PyObject *make_receipt(Append *self, PyObject *seq)
+{
+    PyObject *receipt = self->receipt->tp_alloc(self->receipt, 0);
+    if (receipt == NULL)
+        return NULL;
+    *(PyObject **)((char *)receipt + self->offset_seq) = Py_NewRef(seq);
+    *(PyObject **)((char *)receipt + self->offset_progress) = Py_NewRef(self->progress);
+    return receipt;
+}
+
+/* What a second look says, or the receipt if it says nothing. */
+static PyObject *look_again(Append *self, PyObject *seq, PyObject *event, PyObject *receipt)
+{
+    PyObject *args[] = {NULL, seq, event};
+    PyObject *other = PyObject_Vectorcall(self->second_look, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    if (other == Py_None) {
+        Py_DECREF(other);
+        return receipt;
+    }
+    Py_DECREF(receipt);
+    return other;
+}
+
+static PyObject *append(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *names)
+{
+    Append *self = (Append *)callable;
+    if (PyVectorcall_NARGS(nargsf) != 1 || (names != NULL && PyTuple_GET_SIZE(names) != 0))
+        return PyErr_Format(PyExc_TypeError, "append takes exactly one event");
+    PyObject *event = args[0];
+    PyObject *seq = Py_TYPE(self->numbers)->tp_iternext(self->numbers);
+    if (seq == NULL)
+        return NULL;
+    PyObject *receipt = NULL, *attention = NULL;
+    PyObject *priority = record(self, seq, event);
+    if (priority == NULL && (rescue(self, seq, event) < 0 ||
+                             (priority = PyObject_GetAttr(event, self->str_priority)) == NULL))
+        goto end;
+    receipt = make_receipt(self, seq);
+    attention = receipt == NULL ? NULL : PyObject_GetAttr(self->staging, self->str_attention);
+    if (attention == NULL)
+        Py_CLEAR(receipt);
+    else if (attention != Py_False || PyLong_AsLong(priority) == 0)
+        receipt = look_again(self, seq, event, receipt);
+end:
+    Py_XDECREF(attention);
+    Py_XDECREF(priority);
+    Py_DECREF(seq);
+    return receipt;
+}
+
+static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"staging", "numbers", "memory", "slots",  "progress",    "dumps",
+                            "as_json", "put",     "rescue", "second_look", "receipt", NULL};
+    PyObject *staging, *numbers, *memory, *progress, *dumps, *as_json, *put, *rescued, *second_look, *receipt;
+    unsigned long long slots;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOKOOOOOOO!", names, &staging, &numbers, &memory, &slots,
+                                     &progress, &dumps, &as_json, &put, &rescued, &second_look, &PyType_Type, &receipt))
+        return NULL;
+    if (!PyIter_Check(numbers))
+        return PyErr_Format(PyExc_TypeError, "numbers is not an iterator");
+    Append *self = (Append *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->vectorcall = append;
+    self->staging = Py_NewRef(staging);
+    self->numbers = Py_NewRef(numbers);
+    self->progress = Py_NewRef(progress);
+    self->dumps = Py_NewRef(dumps);
+    self->as_json = Py_NewRef(as_json);
+    self->put = Py_NewRef(put);
+    self->rescue = Py_NewRef(rescued);
+    self->second_look = Py_NewRef(second_look);
+    self->receipt = (PyTypeObject *)Py_NewRef(receipt);
+    self->str_fields = PyUnicode_InternFromString("fields");
+    self->str_priority = PyUnicode_InternFromString("priority");
+    self->str_attention = PyUnicode_InternFromString("attention");
+    self->offset_seq = slot_offset(self->receipt, "seq");
+    self->offset_progress = slot_offset(self->receipt, "progress");
+    if (!self->str_fields || !self->str_priority || !self->str_attention || self->offset_seq < 0 ||
+        self->offset_progress < 0 || PyObject_GetBuffer(memory, &self->memory, PyBUF_WRITABLE) < 0)
+        goto failed;
+    self->ring = (Ring){.memory = self->memory.buf, .slots = slots};
+    self->limit = slots - 1;
+    if ((uint64_t)self->memory.len >= RING_HEADER + slots * (RING_SLOT + RING_ANNEX) && slots > 0 &&
+        (slots & (slots - 1)) == 0)
+        return (PyObject *)self;
+    PyErr_Format(PyExc_ValueError, "the memory of %zd bytes is no ring of %llu slots", self->memory.len, slots);
+failed:
+    Py_DECREF(self);
+    return NULL;
+}
+
+static int traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Append *self = (Append *)object;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->staging);
+    Py_VISIT(self->numbers);
+    Py_VISIT(self->progress);
+    Py_VISIT(self->dumps);
+    Py_VISIT(self->as_json);
+    Py_VISIT(self->put);
+    Py_VISIT(self->rescue);
+    Py_VISIT(self->second_look);
+    Py_VISIT(self->receipt);
+    return 0;
+}
+
+/* Everything but what a call cannot do without while another thread is in it: `clear` runs on garbage only. */
+static int clear(PyObject *object)
+{
+    Append *self = (Append *)object;
+    Py_CLEAR(self->staging);
+    Py_CLEAR(self->numbers);
+    Py_CLEAR(self->progress);
+    Py_CLEAR(self->dumps);
+    Py_CLEAR(self->as_json);
+    Py_CLEAR(self->put);
+    Py_CLEAR(self->rescue);
+    Py_CLEAR(self->second_look);
+    Py_CLEAR(self->receipt);
+    return 0;
+}
+
+static void dealloc(PyObject *object)
+{
+    Append *self = (Append *)object;
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    clear(object);
+    Py_CLEAR(self->str_fields);
+    Py_CLEAR(self->str_priority);
+    Py_CLEAR(self->str_attention);
+    if (self->memory.obj != NULL)
+        PyBuffer_Release(&self->memory);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMemberDef members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Append, vectorcall), READONLY, NULL},
+    {NULL},
+};
+
+static PyType_Slot type_slots[] = {
+    {Py_tp_doc, "Append(staging, numbers, memory, slots, progress, dumps, as_json, put, rescue, second_look, receipt)"},
+    {Py_tp_new, new},
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_traverse, traverse},
+    {Py_tp_clear, clear},
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_members, members},
+    {0, NULL},
+};
+
+static PyType_Spec spec = {
+    .name = "riskbus.native.hot.Append",
+    .basicsize = sizeof(Append),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = type_slots,
+};
+
+int add_append(PyObject *module)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
+    int status = type == NULL ? -1 : PyModule_AddType(module, (PyTypeObject *)type);
+    Py_XDECREF(type);
+    return status;
+}

@@ -1,0 +1,65 @@
+/* The layout of a staging ring, as riskbus/store/ring.py and ring_header.py describe it; the tests compare them. */
+#ifndef RISKBUS_RING_H
+#define RISKBUS_RING_H
+
+#include <stdint.h>
+#include <string.h>
+
+enum {
+    RING_HEADER = 3 * 4096,
+    RING_SLOT = 512,
+    RING_ANNEX = 512,
+    RING_NEAR = RING_SLOT - 8,
+    RING_ROOM = RING_NEAR + RING_ANNEX,
+    RING_SHIFT = 24,
+    RING_KIND_SHIFT = 20,
+    RING_RELEASED = 1, /* index of the header's word */
+};
+
+typedef struct {
+    uint8_t *memory;
+    uint64_t slots;
+} Ring;
+
+static inline uint64_t ring_released(const Ring *ring)
+{
+    return __atomic_load_n((const uint64_t *)ring->memory + RING_RELEASED, __ATOMIC_ACQUIRE);
+}
+
+static inline uint64_t *ring_word(const Ring *ring, uint64_t seq)
+{
+    return (uint64_t *)(ring->memory + RING_HEADER + (seq & (ring->slots - 1)) * RING_SLOT + RING_NEAR);
+}
+
+/* Whether the slot still has an older record than this one: a late publisher's number may have been given away. */
+static inline int ring_awaits(const Ring *ring, uint64_t seq)
+{
+    return __atomic_load_n(ring_word(ring, seq), __ATOMIC_ACQUIRE) >> RING_SHIFT <= seq;
+}
+
+/* Have the processor fetch the slot after this one, as much of it as the last body took: memory that was not touched for
+   thousands of records is a wait for each of its lines. Asking does not wait. */
+static inline void ring_fetch_next(const Ring *ring, uint64_t seq, size_t length)
+{
+    uint64_t *word = ring_word(ring, seq + 1);
+    const uint8_t *slot = (uint8_t *)word - RING_NEAR;
+    for (size_t offset = 0; offset < length && offset < RING_NEAR; offset += 64)
+        __builtin_prefetch(slot + offset, 1);
+    __builtin_prefetch(word, 1);
+}
+
+/* Accept a body of at most RING_ROOM bytes, the word last: see the commit protocol in ring.py. */
+static inline void ring_put(const Ring *ring, uint64_t seq, const void *body, size_t length, uint64_t kind)
+{
+    uint64_t index = seq & (ring->slots - 1);
+    uint8_t *slot = ring->memory + RING_HEADER + index * RING_SLOT;
+    size_t near = length < RING_NEAR ? length : RING_NEAR;
+    memcpy(slot, body, near);
+    if (length > near)
+        memcpy(ring->memory + RING_HEADER + ring->slots * RING_SLOT + index * RING_ANNEX,
+               (const uint8_t *)body + near, length - near);
+    uint64_t word = (seq + 1) << RING_SHIFT | kind << RING_KIND_SHIFT | length;
+    __atomic_store_n(ring_word(ring, seq), word, __ATOMIC_RELEASE);
+}
+
+#endif
