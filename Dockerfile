@@ -15,7 +15,7 @@ RUN python3 -m venv /opt/tools \
  && /opt/tools/bin/pip install --quiet --no-cache-dir --require-hashes -r requirements/uv.txt -r requirements/build.txt
 
 FROM tools AS wheel
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY riskbus riskbus
 COPY operator operator
 RUN /opt/tools/bin/uv build --quiet --no-build-isolation --python /opt/tools/bin/python --wheel --out-dir /wheels

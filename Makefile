@@ -13,11 +13,19 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip --quiet --disable-pip-version-check install --require-hashes -r requirements/uv.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements/dev.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Compiled again whenever its sources change; uv would take what it built before.
+NATIVE := hatch_build.py $(wildcard riskbus/native/*.[ch])
+INSTALL := $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --reinstall-package riskbus --editable .
+
+$(VENV)/.installed: $(VENV)/.ready $(NATIVE)
+	@$(INSTALL) --python $(BIN)/python
+	@$(BIN)/python -c 'import riskbus.native.hot' 2> /dev/null || echo "riskbus/native is not compiled; why: $(INSTALL) --verbose" >&2
 	@touch $@
 
 .PHONY: venv
-venv: $(VENV)/.ready ## Make .venv with everything a developer needs
+venv: $(VENV)/.installed ## Make .venv with everything a developer needs
 
 .PHONY: lock
 lock: ## Resolve the locked requirements again from pyproject.toml
@@ -49,14 +57,14 @@ cluster-down: venv ## End the local cluster
 
 # --- measure it --------------------------------------------------------------
 
-$(VENV)-bench/.ready: requirements/bench.txt pyproject.toml $(VENV)/.ready
+$(VENV)-bench/.installed: requirements/bench.txt pyproject.toml $(VENV)/.installed
 	@$(PYTHON) -m venv $(VENV)-bench
 	@$(BIN)/uv pip sync --quiet --python $(VENV)-bench/bin/python requirements/bench.txt
-	@$(BIN)/uv pip install --quiet --python $(VENV)-bench/bin/python --no-deps --no-build-isolation --editable .
+	@$(INSTALL) --python $(VENV)-bench/bin/python
 	@touch $@
 
 .PHONY: bench
-bench: $(VENV)-bench/.ready ## Figures beside peers and the physical limit (BENCH="--output FILE", BENCH=--quick)
+bench: $(VENV)-bench/.installed ## Figures beside peers and the physical limit (BENCH="--output FILE", BENCH=--quick)
 	@$(VENV)-bench/bin/python -m benchmarks $(BENCH)
 
 # --- check it ----------------------------------------------------------------
@@ -107,6 +115,7 @@ format: venv ## Put the code in shape
 .PHONY: clean
 clean: ## Remove what builds and tests left in the tree
 	@rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@rm -f riskbus/native/*.so
 
 # --- generated files ---------------------------------------------------------
 
