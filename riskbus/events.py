@@ -8,6 +8,7 @@ from typing import Any
 
 from riskbus import stamps
 from riskbus.errors import InvalidEventError
+from riskbus.native import hot
 
 RESERVED_PREFIX = "AUDIT_"
 """Event types that begin so are the log's own control records."""
@@ -254,3 +255,7 @@ def _check_time(timestamp_ns: int) -> int:
             f"timestamp_ns {timestamp_ns!r} is not a whole number of nanoseconds since 1970; use time.time_ns()"
         )
     return timestamp_ns
+
+
+if hot is not None:
+    hot.make_events(RiskEvent, EventType, EventPriority, _PRIORITIES, event_type_name, stamps)

@@ -120,6 +120,7 @@ class RiskEventBus(Publishing):
         self._dispatcher, self._delivery = machinery.dispatcher, machinery.delivery
         self._histograms, self._tallies = machinery.histograms, machinery.delivery.tallies
         self._durability = machinery.durability
+        self._compile()
 
     @property
     def settings(self) -> BusSettings:
@@ -244,6 +245,8 @@ class RiskEventBus(Publishing):
             What was not delivered or not durable by then.
         """
         self._closed = True
+        if self._compiled is not None:
+            self._compiled.closed = True
         return self._closing.close(timeout)
 
     def close_on_sigterm(self, grace: float = 25.0) -> None:
@@ -293,11 +296,11 @@ class RiskEventBus(Publishing):
     def begin_again_in_child(self) -> None:
         """Threads and locks stayed in the parent, and so does what waited there: the parent delivers it."""
         subscriptions = self._routes.subscriptions
+        self._routes = Routes(subscriptions)
         self._begin()
         for subscription in subscriptions:
             subscription.begin_again()
             self._dispatcher.attach(subscription, None)  # the parent's event loop does not run here
         self._collector.add(self)
-        self._routes = Routes(subscriptions)
         self._configuration.begin_again()
         self._configuration.start(self._adopt)

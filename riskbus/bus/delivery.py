@@ -50,6 +50,7 @@ class Delivery:
         self._slow_inline = slow_inline
         self._on_breach = on_breach
         self.breaches = Breaches()
+        self._followers: list[Callable[[tuple[tuple[int, ...], ...], tuple[int, ...]], None]] = []
         self.set_objectives({})
 
     def set_objectives(self, latency_slo_us: LatencyObjectives) -> None:
@@ -63,6 +64,13 @@ class Delivery:
             _ALWAYS if priority in self._outcomes.priorities else min(self.slow_ns, lowest[priority])
             for priority in EventPriority
         )
+        for follower in self._followers:
+            follower(self._histograms.objectives_ns, self.thresholds_ns)
+
+    def follow(self, follower: Callable[[tuple[tuple[int, ...], ...], tuple[int, ...]], None]) -> None:
+        """Call with objectives and thresholds: now, and whenever they change."""
+        self._followers.append(follower)
+        follower(self._histograms.objectives_ns, self.thresholds_ns)
 
     def call_next(self, mailbox: Mailbox) -> bool:
         """Call the handler with the oldest event that waits for it, on a worker's thread; False when none does."""

@@ -2,7 +2,6 @@
 
 import sys
 import threading
-from bisect import bisect_right
 from collections.abc import Callable
 from time import perf_counter_ns
 
@@ -10,17 +9,54 @@ from riskbus.bus.objectives import Breaches
 from riskbus.bus.tally import Histograms
 from riskbus.bus_settings import LatencyPath
 from riskbus.events import EventPriority
+from riskbus.native import hot
 from riskbus.runtime import Receipt
 
 _NOT_WATCHING = sys.maxsize
 
 
+class Times:
+    """When the records on their way were published, by priority, oldest first.
+
+    They are nearly in order: only a thread that stopped between claiming its number and putting it in here comes late.
+
+    Thread-safety: `put` from any thread and from signal handlers; one thread at a time may `take`.
+
+    Attributes:
+        attention: Who puts in a number below this one has to call `DurabilityWatch.attend`.
+    """
+
+    def __init__(self) -> None:
+        self.attention = _NOT_WATCHING
+        self._times: tuple[list[int], ...] = tuple([] for _ in EventPriority)
+
+    def put(self, priority: EventPriority, seq: int, published_ns: int) -> bool:
+        """Put in when a record was published; return whether that needs attention."""
+        self._times[priority].extend((seq, published_ns))  # in one step
+        return seq < self.attention
+
+    def take(self, priority: EventPriority, durable_seq: int, now_ns: int) -> list[int]:
+        """Take out what is durable; return how long ago it was published, in nanoseconds."""
+        times = self._times[priority]
+        latencies_ns = []
+        for seq, published_ns in zip(times[::2], times[1::2], strict=False):
+            if seq > durable_seq:
+                break
+            latencies_ns.append(now_ns - published_ns)
+        del times[: 2 * len(latencies_ns)]  # publishers append meanwhile
+        return latencies_ns
+
+    def oldest(self) -> int:
+        """Return the number of the oldest record on its way, or more than any number."""
+        return min((seq for times in self._times for seq in times[:1]), default=_NOT_WATCHING)
+
+
 class DurabilityWatch:
     """Keeps the times of records on their way, and looks at the clock whenever the log has made some durable.
 
-    The log calls back once for each batch, on its own thread. Taking a number out of a table happens once, whoever does
-    it, so nothing is counted twice: neither by a publisher that was so slow that its record was durable before it could
-    put the time in, nor by a second call.
+    The log calls back once for each batch, on its own thread. Only one thread at a time takes times out, so nothing is
+    counted twice; and it looks again when it is done, so nothing stays behind that a publisher put in meanwhile, who
+    was so slow that its record was durable before.
 
     Memory is bounded by what the log itself keeps while its volume is gone.
 
@@ -32,30 +68,26 @@ class DurabilityWatch:
         on_breach: Called then.
 
     Attributes:
-        times_ns: By priority, for each number on its way when it was published.
-        attention: Who puts in a number below this one has to call `attend`.
+        times: Of the records on their way.
     """
 
     def __init__(self, histograms: Histograms, breaches: Breaches, on_breach: Callable[[], None]) -> None:
-        self.times_ns: tuple[dict[int, int], ...] = tuple({} for _ in EventPriority)
-        self.attention = _NOT_WATCHING
+        self.times: Times = Times() if hot is None else hot.Times()
         self._histograms = histograms
         self._breaches = breaches
         self._on_breach = on_breach
         self._next = 0
         self._settling = threading.Lock()  # only ever tried, never waited for
 
-    def attend(self, receipt: Receipt, priority: EventPriority) -> None:
-        """Begin to watch; or take out a time that came late, or that belongs to a record which the log refused."""
+    def attend(self, receipt: Receipt) -> None:
+        """Begin to watch; or take out a time that came late."""
         if receipt.seq < self._next:
-            published_ns = self.times_ns[priority].pop(receipt.seq, 0)
-            if published_ns and receipt.seq >= 0:
-                self._count(priority, [perf_counter_ns() - published_ns])
+            self._settle(receipt)
         else:
             self._watch(receipt, receipt.seq)
 
     def _watch(self, receipt: Receipt, seq: int) -> None:
-        self.attention = self._next
+        self.times.attention = self._next
         receipt.progress.when_settled(seq, lambda: self._settle(receipt), hurry=False)
 
     def _settle(self, receipt: Receipt) -> None:
@@ -65,27 +97,23 @@ class DurabilityWatch:
             now_ns = perf_counter_ns()
             durable_seq = receipt.progress.durable_seq
             self._next = durable_seq + 1
-            self.attention = self._next
+            self.times.attention = self._next
             for priority in EventPriority:
                 self._take_out(priority, durable_seq, now_ns)
-            self.attention = _NOT_WATCHING  # from here on publishers call, so what comes after the next line is seen
-            more = any(self.times_ns) and not receipt.progress.ended
+            self.times.attention = (
+                _NOT_WATCHING  # from here on publishers call, so what comes after the next line is seen
+            )
+            more = self.times.oldest() < _NOT_WATCHING and not receipt.progress.ended
         finally:
             self._settling.release()
-        if more:
+        if self.times.oldest() <= durable_seq:
+            self._settle(receipt)  # it came meanwhile, and who put it in could not do this
+        elif more:
             self._watch(receipt, durable_seq + 1)
 
     def _take_out(self, priority: EventPriority, durable_seq: int, now_ns: int) -> None:
-        times_ns = self.times_ns[priority]
-        if times_ns:
-            published_ns = [times_ns.pop(seq, 0) for seq in list(times_ns) if seq <= durable_seq]
-            self._count(priority, [now_ns - each for each in published_ns if each])
-
-    def _count(self, priority: EventPriority, latencies_ns: list[int]) -> None:
-        if latencies_ns:
-            self._histograms.add(LatencyPath.DURABLE, priority, latencies_ns)  # sorts them
-            objective_ns = self._histograms.objectives_ns[LatencyPath.DURABLE][priority]
-            if latencies_ns[-1] > objective_ns:
-                late = len(latencies_ns) - bisect_right(latencies_ns, objective_ns)
-                self._breaches.note(LatencyPath.DURABLE, priority, latencies_ns[-1], late)
-                self._on_breach()
+        latencies_ns = self.times.take(priority, durable_seq, now_ns)
+        late = self._histograms.add(LatencyPath.DURABLE, priority, latencies_ns)
+        if late:
+            self._breaches.note(LatencyPath.DURABLE, priority, max(latencies_ns), late)
+            self._on_breach()

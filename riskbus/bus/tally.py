@@ -8,9 +8,14 @@ the watch sorts for itself, and no object of an event is kept.
 import threading
 import weakref
 from bisect import bisect_right
+from typing import TYPE_CHECKING
 
 from riskbus.bus_settings import LatencyPath
 from riskbus.events import EventPriority
+from riskbus.native import hot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BUCKET_BOUNDS_NS: tuple[int, ...] = (
     *(digit * 10**exponent // 10 for exponent in range(3, 9) for digit in (10, 25, 50)),
@@ -34,30 +39,42 @@ class Latency:
 
     __slots__ = ("buckets", "late", "total_ns")
 
-    def __init__(self) -> None:
-        self.buckets = [0] * (len(BUCKET_BOUNDS_NS) + 1)
-        self.total_ns = 0
-        self.late = 0
+    def __init__(self, buckets: list[int] | None = None, total_ns: int = 0, late: int = 0) -> None:
+        self.buckets = buckets or [0] * (len(BUCKET_BOUNDS_NS) + 1)
+        self.total_ns = total_ns
+        self.late = late
 
-    def add(self, latencies_ns: list[int], objective_ns: int) -> None:
-        """Count latencies, which are sorted in place; those above the objective are late."""
-        latencies_ns.sort()
-        start, count = 0, len(latencies_ns)
-        for index, bound in enumerate(BUCKET_BOUNDS_NS):
-            if start == count:
-                break
-            end = bisect_right(latencies_ns, bound, start)
-            self.buckets[index] += end - start
-            start = end
-        self.buckets[-1] += count - start
-        self.total_ns += sum(latencies_ns)
-        self.late += count - bisect_right(latencies_ns, objective_ns)
+    def add(self, latencies_ns: list[int], objective_ns: int) -> int:
+        """Count latencies; return how many of them are above the objective."""
+        total_ns, late = _count_latencies(latencies_ns, BUCKET_BOUNDS_NS, self.buckets, objective_ns)
+        self.total_ns += total_ns
+        self.late += late
+        return late
 
     def merge(self, other: "Latency") -> None:
         """Add another histogram to this one."""
         self.buckets = [mine + theirs for mine, theirs in zip(self.buckets, other.buckets, strict=True)]
         self.total_ns += other.total_ns
         self.late += other.late
+
+
+def count_latencies(
+    latencies_ns: list[int], bounds_ns: tuple[int, ...], buckets: list[int], objective_ns: int
+) -> tuple[int, int]:
+    """Add latencies to their buckets; return their sum, and how many are above the objective."""
+    ordered = sorted(latencies_ns)
+    start, count = 0, len(ordered)
+    for index, bound in enumerate(bounds_ns):
+        if start == count:
+            break
+        end = bisect_right(ordered, bound, start)
+        buckets[index] += end - start
+        start = end
+    buckets[-1] += count - start
+    return sum(ordered), count - bisect_right(ordered, objective_ns)
+
+
+_count_latencies = count_latencies if hot is None else hot.count_latencies
 
 
 Latencies = list[list[Latency]]
@@ -101,11 +118,13 @@ class Histograms:
     Attributes:
         objectives_ns: Objectives by path and priority; replaced while `lock` is held, after `fold`.
         lock: Held while latencies are moved.
+        sources: Called for what was counted elsewhere since: path, priority, buckets, sum, and how many were late.
     """
 
     def __init__(self) -> None:
         self.objectives_ns: tuple[tuple[int, ...], ...] = ()
         self.lock = threading.RLock()  # a signal handler may publish while this thread folds
+        self.sources: list[Callable[[], list[tuple[int, int, list[int], int, int]]]] = []
         self._folding = False
         self._latencies = no_latencies()
         self._of_threads: list[tuple[weakref.ref[threading.Thread], Tally]] = []
@@ -139,11 +158,14 @@ class Histograms:
                     alive.append((reference, tally))
                 self._fold_one(tally)
             self._of_threads = alive
+            for source in self.sources:
+                for path, priority, buckets, total_ns, late in source():
+                    self._latencies[path][priority].merge(Latency(buckets, total_ns, late))
 
-    def add(self, path: LatencyPath, priority: EventPriority, latencies_ns: list[int]) -> None:
-        """Count latencies that belong to no thread."""
+    def add(self, path: LatencyPath, priority: EventPriority, latencies_ns: list[int]) -> int:
+        """Count latencies that belong to no thread; return how many of them are above the objective."""
         with self.lock:
-            self._latencies[path][priority].add(latencies_ns, self.objectives_ns[path][priority])
+            return self._latencies[path][priority].add(latencies_ns, self.objectives_ns[path][priority])
 
     def total(self) -> Latencies:
         """Return a copy of everything so far."""

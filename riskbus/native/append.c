@@ -8,8 +8,6 @@
 
 #include "ring.h"
 
-enum { PRIORITIES = 4 };
-
 typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;

@@ -17,9 +17,28 @@ Py_ssize_t slot_offset(PyTypeObject *type, const char *name)
     return ((PyMemberDescrObject *)slot)->d_member->offset;
 }
 
+int64_t as_int64(PyObject *number)
+{
+    int overflow;
+    int64_t value = PyLong_AsLongLongAndOverflow(number, &overflow);
+    return overflow > 0 ? INT64_MAX : overflow < 0 ? INT64_MIN : value;
+}
+
+int append_number(PyObject *list, int64_t value)
+{
+    PyObject *number = PyLong_FromLongLong(value);
+    int status = number == NULL ? -1 : PyList_Append(list, number);
+    Py_XDECREF(number);
+    return status;
+}
+
 static int execute(PyObject *module)
 {
-    return add_ring(module) < 0 || add_append(module) < 0 ? -1 : 0;
+    int (*const parts[])(PyObject *) = {add_ring, add_append, add_event, add_publish, add_latency};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i](module) < 0)
+            return -1;
+    return 0;
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, execute}, {0, NULL}};

@@ -6,11 +6,25 @@
 #include <Python.h>
 #include <stdint.h>
 
+enum { PRIORITIES = 4, MOST_BOUNDS = 64 /* of latency buckets */ };
+
 /* Each part adds what it has to the module; -1 with an exception where that fails. */
 int add_ring(PyObject *module);
 int add_append(PyObject *module);
+int add_event(PyObject *module);
+int add_publish(PyObject *module);
+int add_latency(PyObject *module);
 
 /* Where an instance of this class has the slot with this name, or -1 with an exception. */
 Py_ssize_t slot_offset(PyTypeObject *type, const char *name);
+
+/* A number that is too large for 64 bits as the largest one. */
+int64_t as_int64(PyObject *number);
+
+/* Append a number to a list; -1 with an exception where that fails. */
+int append_number(PyObject *list, int64_t number);
+
+/* Note in a `Times` when a record was published; 1 if somebody has to attend to it, -1 with an exception. */
+int times_put(PyObject *times, int level, int64_t seq, int64_t published_ns);
 
 #endif
