@@ -14,7 +14,16 @@ COPY requirements/uv.txt requirements/build.txt requirements/
 RUN python3 -m venv /opt/tools \
  && /opt/tools/bin/pip install --quiet --no-cache-dir --require-hashes -r requirements/uv.txt -r requirements/build.txt
 
-FROM tools AS wheel
+# The compiler stays in this stage. Where it cannot be installed, the wheel is made of Python alone: it works the same, slower.
+# (The layer is cached either way: build with --no-cache once when packages can be had again.)
+FROM tools AS compiler
+RUN headers=$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))') \
+ && { [ -e "$headers/Python.h" ] && command -v gcc > /dev/null; } \
+ || { apt-get update -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=20 \
+   && apt-get install -qq --yes --no-install-recommends gcc libc6-dev $([ -e "$headers/Python.h" ] || echo python3-dev); } \
+ || echo "no compiler could be installed: riskbus goes without its compiled paths"
+
+FROM compiler AS wheel
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY riskbus riskbus
 COPY operator operator
