@@ -17,10 +17,10 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 
 # Compiled again whenever its sources change; uv would take what it built before.
 NATIVE := hatch_build.py $(wildcard riskbus/native/*.[ch])
-INSTALL := $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --reinstall-package riskbus --editable .
+INSTALL := $(BIN)/uv pip install --no-deps --no-build-isolation --reinstall-package riskbus --editable .
 
 $(VENV)/.installed: $(VENV)/.ready $(NATIVE)
-	@$(INSTALL) --python $(BIN)/python
+	@$(INSTALL) --quiet --python $(BIN)/python
 	@$(BIN)/python -c 'import riskbus.native.hot' 2> /dev/null || echo "riskbus/native is not compiled; why: $(INSTALL) --verbose" >&2
 	@touch $@
 
@@ -60,7 +60,7 @@ cluster-down: venv ## End the local cluster
 $(VENV)-bench/.installed: requirements/bench.txt pyproject.toml $(VENV)/.installed
 	@$(PYTHON) -m venv $(VENV)-bench
 	@$(BIN)/uv pip sync --quiet --python $(VENV)-bench/bin/python requirements/bench.txt
-	@$(INSTALL) --python $(VENV)-bench/bin/python
+	@$(INSTALL) --quiet --python $(VENV)-bench/bin/python
 	@touch $@
 
 .PHONY: bench

@@ -18,6 +18,7 @@ from setuptools import Distribution, Extension
 from setuptools.command.build_ext import build_ext
 
 PACKAGE = Path("riskbus", "native")
+SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 FLAGS = ["-std=c11", "-O2", "-Wall", "-Wextra"]
 FLAGS += [f"-Wno-{what}" for what in ("missing-field-initializers", "unused-parameter", "cast-function-type")]
 
@@ -49,7 +50,7 @@ class CompileNative(BuildHookInterface[BuilderConfig]):
         return module
 
     def _put_beside_sources(self, module: Path | None) -> None:
-        place = Path(self.root, PACKAGE, f"hot{sysconfig.get_config_var('EXT_SUFFIX')}")
+        place = Path(self.root, PACKAGE, f"hot{SUFFIX}")
         if module is None:
             place.unlink(missing_ok=True)  # what older sources were compiled to
             return

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import NamedTuple
 
+from riskbus import native
 from riskbus.bus_settings import BusSettings
 
 _log = logging.getLogger("riskbus")
@@ -36,6 +37,7 @@ class Unknown(NamedTuple):
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[Unknown]:
     """Find the variables that look like settings of riskbus and are none, in alphabetical order. Pure."""
     known = [variable for variable in BusSettings.variables().values() if variable.startswith(_PREFIXES)]
+    known.append(native.VARIABLE)
     for variable in sorted(environ):
         name = variable.upper()
         if variable in known or _SERVICE_LINK.fullmatch(variable):

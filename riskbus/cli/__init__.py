@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
+from riskbus import native
 from riskbus.cli import doctor, ingest, tail, verify
 from riskbus.errors import RiskBusError
 
@@ -49,7 +50,8 @@ def make_parser() -> ArgumentParser:
         "  141  the reader of the output went away",
         formatter_class=RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"riskbus {version('riskbus')}")
+    form = "compiled" if native.hot else "not compiled"
+    parser.add_argument("--version", action="version", version=f"riskbus {version('riskbus')} ({form})")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS.values():
         command.add_to(commands)

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from riskbus import native
 from riskbus.runtime.feed import take
+from riskbus.store import ring as layout
+from riskbus.store import ring_header as header_layout
 from riskbus.store.ring import NEAR, ROOM, Held
 from riskbus.store.ring_files import create_ring, find_abandoned
 from tests.audit_log.rings import SLOTS, STREAM, feed_of, find_rings, make_ring, record_of, staging_on
@@ -212,3 +215,12 @@ def no_ring_left(shared_memory: Path) -> Iterator[None]:
     """Temporary files of long records never stay behind."""
     yield
     assert not list(shared_memory.glob("*.part"))
+
+
+@pytest.mark.skipif(native.hot is None, reason="riskbus is not compiled here")
+def test_the_compiled_form_has_the_same_layout() -> None:
+    """One process may run it and the next, which takes over what was accepted, may not."""
+    assert native.hot is not None
+    here = vars(layout) | vars(header_layout)
+    assert len(native.hot.LAYOUT) > 1
+    assert {name: here.get(name) for name in native.hot.LAYOUT} == native.hot.LAYOUT

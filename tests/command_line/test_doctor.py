@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from prometheus_client import CollectorRegistry
 
+from riskbus import native
 from riskbus.cli.checkup.surroundings import divergence
 from riskbus.clock import ClockStatus
 from riskbus.events import EventPriority, EventType, RiskEvent
@@ -71,6 +72,7 @@ def test_a_variable_with_a_typing_error_is_found(riskbus: Riskbus) -> None:
         "RISK_AUDIT_DURABLITY": "sync",
         "RISK_ADUIT_STREAM": "a",
         "RISK_AUDIT_FOO": "1",
+        "RISKBUS_NATVE": "0",
         "RISKBUS_OPERATOR_SERVICE_HOST": "10.0.0.1",  # Kubernetes' own, for a Service of this name
         "RISKBUS_OPERATOR_PORT_443_TCP_ADDR": "10.0.0.1",
     }
@@ -78,7 +80,23 @@ def test_a_variable_with_a_typing_error_is_found(riskbus: Riskbus) -> None:
     assert "RISK_AUDIT_DURABLITY is no setting of riskbus and has no effect; did you mean RISK_AUDIT_DURABILITY?" in out
     assert "did you mean RISK_AUDIT_STREAM?" in out
     assert "RISK_AUDIT_FOO is no setting" in out
+    assert "did you mean RISKBUS_NATIVE?" in out
     assert "RISKBUS_OPERATOR" not in out
+
+
+@pytest.mark.skipif(native.hot is None, reason="riskbus is not compiled here")
+def test_compiled_paths_are_told_of(riskbus: Riskbus) -> None:
+    """Whether it is as fast as it could be is seen without measuring."""
+    assert lines(riskbus("doctor"))["form"] == "OK the hottest paths are compiled."
+
+
+def test_paths_that_are_not_compiled_are_no_fault(riskbus: Riskbus) -> None:
+    """They do the same, so no pod is kept from starting; but the line says how to become faster, and nothing is odd."""
+    ended = riskbus("doctor", environment={"RISKBUS_NATIVE": "0"})
+    assert lines(ended)["form"].startswith(
+        "OK the hottest paths are interpreted, which is slower: RISKBUS_NATIVE=0 says so"
+    )
+    assert "RISKBUS_NATIVE is no setting" not in ended.stdout
 
 
 def test_a_watched_file_that_a_bus_would_not_take_is_told_of(riskbus: Riskbus, tmp_path: Path) -> None:
@@ -247,6 +265,6 @@ def test_json(riskbus: Riskbus) -> None:
     names = [check["name"] for check in document["checks"]]
     assert names == [
         *("environment", "mount", "permission", "space", "inodes"),
-        *("retention", "staging", "rings", "clock", "stdout", "report"),
+        *("retention", "staging", "rings", "clock", "stdout", "report", "form"),
     ]
     assert {check["result"] for check in document["checks"]} <= {"OK", "WARN", "FAIL"}

@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import pytest
 
+from riskbus import native
 from riskbus.cli import COMMANDS, make_parser
 
 Riskbus = Callable[..., subprocess.CompletedProcess[str]]
@@ -53,9 +54,16 @@ def test_the_examples_are_understood(riskbus: Riskbus, command: str) -> None:
         assert make_parser().parse_args(arguments).run
 
 
+@pytest.mark.skipif(native.hot is None, reason="riskbus is not compiled here")
 def test_the_version(riskbus: Riskbus) -> None:
-    """For bug reports, and for auditors."""
-    assert riskbus("--version").stdout == f"riskbus {version('riskbus')}\n"
+    """For bug reports, and for auditors; with what runs, since there are two forms of the hottest paths."""
+    assert riskbus("--version").stdout == f"riskbus {version('riskbus')} (compiled)\n"
+
+
+def test_the_version_where_the_compiled_paths_are_off(riskbus: Riskbus) -> None:
+    """The variable is followed, and anyone can see it."""
+    ended = riskbus("--version", environment={"RISKBUS_NATIVE": "0"})
+    assert ended.stdout == f"riskbus {version('riskbus')} (not compiled)\n"
 
 
 @pytest.mark.parametrize(

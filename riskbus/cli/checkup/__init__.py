@@ -12,7 +12,7 @@ from riskbus.cli.checkup.check import Check, Result
 from riskbus.cli.checkup.environment import Setting, check_config_file, check_variables, list_settings
 from riskbus.cli.checkup.memory import check_memory
 from riskbus.cli.checkup.retention import check_retention
-from riskbus.cli.checkup.surroundings import check_clock, check_output, check_reporting
+from riskbus.cli.checkup.surroundings import check_clock, check_form, check_output, check_reporting
 from riskbus.cli.checkup.volume import check_volume
 from riskbus.errors import SettingsError
 from riskbus.settings import VARIABLES, AuditSettings
@@ -48,7 +48,7 @@ def examine(path: str | None) -> Checkup:
     checkup.checks += check_volume(settings)
     checkup.checks.append(check_retention(settings))
     checkup.checks += check_memory(settings)
-    checkup.checks += [check_clock(), check_output(), check_reporting(settings)]
+    checkup.checks += [check_clock(), check_output(), check_reporting(settings), check_form()]
     return checkup
 
 

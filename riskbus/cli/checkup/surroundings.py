@@ -1,9 +1,10 @@
-"""What is around the process: the machine's clock, standard output, and the way to the Kubernetes API."""
+"""What is around the process: the machine's clock, standard output, the way to the Kubernetes API, and riskbus."""
 
 import os
 import stat
 from pathlib import Path
 
+from riskbus import native
 from riskbus.cli.checkup.check import Check, Result
 from riskbus.clock import ClockStatus, read_clock_status
 from riskbus.report.identity import PodIdentityError, read_identity
@@ -65,3 +66,10 @@ def check_reporting(settings: AuditSettings) -> Check:
     except PodIdentityError as error:
         return Check("report", Result.WARN, f"{error}.")
     return Check("report", Result.OK, f"a token of pod {identity.namespace}/{identity.name} is mounted.")
+
+
+def check_form() -> Check:
+    """Say whether the hottest paths are compiled. Both forms are right; one is faster."""
+    if native.hot:
+        return Check("form", Result.OK, "the hottest paths are compiled.")
+    return Check("form", Result.OK, f"the hottest paths are interpreted, which is slower: {native.why_not}.")
