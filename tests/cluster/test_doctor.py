@@ -65,6 +65,7 @@ def test_a_pod_whose_volume_is_fit_passes_its_checklist_and_starts(trading: Name
     assert said.endswith("\nThis place is fit for an audit log.\n")
     for check in ("environment", "mount", "permission", "space", "inodes", "retention", "staging", "report"):
         assert re.search(f"^OK +{check} ", said, re.MULTILINE), said
+    assert re.search("^OK +form +the hottest paths are compiled", said, re.MULTILINE), said
 
 
 def test_the_checklist_runs_in_a_pod_beside_its_log(trading: Namespace) -> None:
