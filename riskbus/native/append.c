@@ -19,9 +19,9 @@ typedef struct {
     PyObject *put;         /* (seq, body, kind): what does not fit into a slot */
     PyObject *rescue;      /* (seq, event, error): records the event otherwise; raises what must not be kept back */
     PyObject *second_look; /* (seq, event) -> receipt or None */
-    PyTypeObject *receipt;
+    PyTypeObject *receipt, *event;
     PyObject *str_fields, *str_priority, *str_attention;
-    Py_ssize_t offset_seq, offset_progress;
+    Py_ssize_t offset_seq, offset_progress, offset_fields, offset_priority;
     Py_buffer memory;
     Ring ring;
     uint64_t limit; /* the largest number that surely has a slot */
@@ -53,10 +53,17 @@ static int put_down(Append *self, PyObject *seq, PyObject *body, PyObject *prior
     return none == NULL ? -1 : 0;
 }
 
+/* The event's attribute, a new reference; it may be of a subclass, or something that only looks like an event. */
+static PyObject *part_of(const Append *self, PyObject *event, Py_ssize_t offset, PyObject *name)
+{
+    PyObject *part = Py_IS_TYPE(event, self->event) ? *(PyObject **)((char *)event + offset) : NULL;
+    return part != NULL ? Py_NewRef(part) : PyObject_GetAttr(event, name);
+}
+
 /* Serialise the event and put it down; the priority is a new reference, NULL with an exception where that fails. */
 static PyObject *record(Append *self, PyObject *seq, PyObject *event)
 {
-    PyObject *fields = PyObject_GetAttr(event, self->str_fields);
+    PyObject *fields = part_of(self, event, self->offset_fields, self->str_fields);
     if (fields == NULL)
         return NULL;
     PyObject *args[] = {NULL, fields, self->as_json};
@@ -64,7 +71,7 @@ static PyObject *record(Append *self, PyObject *seq, PyObject *event)
     Py_DECREF(fields);
     if (body == NULL)
         return NULL;
-    PyObject *priority = PyObject_GetAttr(event, self->str_priority);
+    PyObject *priority = part_of(self, event, self->offset_priority, self->str_priority);
     if (priority != NULL && put_down(self, seq, body, priority) < 0)
         Py_CLEAR(priority);
     Py_DECREF(body);
@@ -141,11 +148,12 @@ end:
 static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"staging", "numbers", "memory", "slots",  "progress",    "dumps",
-                            "as_json", "put",     "rescue", "second_look", "receipt", NULL};
-    PyObject *staging, *numbers, *memory, *progress, *dumps, *as_json, *put, *rescued, *second_look, *receipt;
+                            "as_json", "put",     "rescue", "second_look", "receipt", "event", NULL};
+    PyObject *staging, *numbers, *memory, *progress, *dumps, *as_json, *put, *rescued, *second_look, *receipt, *event;
     unsigned long long slots;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOKOOOOOOO!", names, &staging, &numbers, &memory, &slots,
-                                     &progress, &dumps, &as_json, &put, &rescued, &second_look, &PyType_Type, &receipt))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOKOOOOOOO!O!", names, &staging, &numbers, &memory, &slots,
+                                     &progress, &dumps, &as_json, &put, &rescued, &second_look, &PyType_Type, &receipt,
+                                     &PyType_Type, &event))
         return NULL;
     if (!PyIter_Check(numbers))
         return PyErr_Format(PyExc_TypeError, "numbers is not an iterator");
@@ -162,13 +170,16 @@ static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->rescue = Py_NewRef(rescued);
     self->second_look = Py_NewRef(second_look);
     self->receipt = (PyTypeObject *)Py_NewRef(receipt);
+    self->event = (PyTypeObject *)Py_NewRef(event);
     self->str_fields = PyUnicode_InternFromString("fields");
     self->str_priority = PyUnicode_InternFromString("priority");
     self->str_attention = PyUnicode_InternFromString("attention");
     self->offset_seq = slot_offset(self->receipt, "seq");
     self->offset_progress = slot_offset(self->receipt, "progress");
+    self->offset_fields = slot_offset(self->event, "fields");
+    self->offset_priority = slot_offset(self->event, "priority");
     if (!self->str_fields || !self->str_priority || !self->str_attention || self->offset_seq < 0 ||
-        self->offset_progress < 0 || PyObject_GetBuffer(memory, &self->memory, PyBUF_WRITABLE) < 0)
+        self->offset_progress < 0 || self->offset_fields < 0 || self->offset_priority < 0 || PyObject_GetBuffer(memory, &self->memory, PyBUF_WRITABLE) < 0)
         goto failed;
     self->ring = (Ring){.memory = self->memory.buf, .slots = slots};
     self->limit = slots - 1;
@@ -194,6 +205,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->rescue);
     Py_VISIT(self->second_look);
     Py_VISIT(self->receipt);
+    Py_VISIT(self->event);
     return 0;
 }
 
@@ -210,6 +222,7 @@ static int clear(PyObject *object)
     Py_CLEAR(self->rescue);
     Py_CLEAR(self->second_look);
     Py_CLEAR(self->receipt);
+    Py_CLEAR(self->event);
     return 0;
 }
 
@@ -234,7 +247,7 @@ static PyMemberDef members[] = {
 };
 
 static PyType_Slot type_slots[] = {
-    {Py_tp_doc, "Append(staging, numbers, memory, slots, progress, dumps, as_json, put, rescue, second_look, receipt)"},
+    {Py_tp_doc, "Append(staging, numbers, memory, slots, progress, dumps, as_json, put, rescue, second_look, receipt, event)"},
     {Py_tp_new, new},
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_traverse, traverse},

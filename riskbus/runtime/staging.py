@@ -170,7 +170,18 @@ def make_append(
 
     if hot is not None:
         compiled: Callable[[RiskEvent], Receipt] = hot.Append(
-            staging, staging.numbers, memory, mask + 1, progress, dumps, as_json, put_rest, rescue, second_look, Receipt
+            staging=staging,
+            numbers=staging.numbers,
+            memory=memory,
+            slots=mask + 1,
+            progress=progress,
+            dumps=dumps,
+            as_json=as_json,
+            put=put_rest,
+            rescue=rescue,
+            second_look=second_look,
+            receipt=Receipt,
+            event=RiskEvent,
         )
         return compiled
 
