@@ -1,7 +1,7 @@
 /* `Append`: what riskbus.runtime.staging.make_append makes, compiled.
 
-   No lock, no system call; the interpreter's own lock makes claim and put one step for every other thread, and no signal
-   handler can come between them but in `dumps`, when it calls back. */
+   No lock, no system call; the interpreter's own lock makes claim and put one step for every other thread, and no
+   signal handler can come between them but in `dumps`, when it calls back. */
 #include "module.h"
 
 #include <structmember.h>
@@ -9,12 +9,11 @@
 #include "ring.h"
 
 typedef struct {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
-    PyObject *staging;     /* its `attention` is looked at every time */
-    PyObject *numbers;     /* what claims: itertools.count */
-    PyObject *progress;    /* what receipts ask */
-    PyObject *dumps;       /* (fields, as_json) -> bytes */
+    PyObject_HEAD vectorcallfunc vectorcall;
+    PyObject *staging;  /* its `attention` is looked at every time */
+    PyObject *numbers;  /* what claims: itertools.count */
+    PyObject *progress; /* what receipts ask */
+    PyObject *dumps;    /* (fields, as_json) -> bytes */
     PyObject *as_json;
     PyObject *put;         /* (seq, body, kind): what does not fit into a slot */
     PyObject *rescue;      /* (seq, event, error): records the event otherwise; raises what must not be kept back */
@@ -129,8 +128,8 @@ static PyObject *append(PyObject *callable, PyObject *const *args, size_t nargsf
         return NULL;
     PyObject *receipt = NULL, *attention = NULL;
     PyObject *priority = record(self, seq, event);
-    if (priority == NULL && (rescue(self, seq, event) < 0 ||
-                             (priority = PyObject_GetAttr(event, self->str_priority)) == NULL))
+    if (priority == NULL &&
+        (rescue(self, seq, event) < 0 || (priority = PyObject_GetAttr(event, self->str_priority)) == NULL))
         goto end;
     receipt = make_receipt(self, seq);
     attention = receipt == NULL ? NULL : PyObject_GetAttr(self->staging, self->str_attention);
@@ -147,8 +146,8 @@ end:
 
 static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"staging", "numbers", "memory", "slots",  "progress",    "dumps",
-                            "as_json", "put",     "rescue", "second_look", "receipt", "event", NULL};
+    static char *names[] = {"staging", "numbers", "memory",      "slots",   "progress", "dumps", "as_json",
+                            "put",     "rescue",  "second_look", "receipt", "event",    NULL};
     PyObject *staging, *numbers, *memory, *progress, *dumps, *as_json, *put, *rescued, *second_look, *receipt, *event;
     unsigned long long slots;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOKOOOOOOO!O!", names, &staging, &numbers, &memory, &slots,
@@ -179,7 +178,8 @@ static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->offset_fields = slot_offset(self->event, "fields");
     self->offset_priority = slot_offset(self->event, "priority");
     if (!self->str_fields || !self->str_priority || !self->str_attention || self->offset_seq < 0 ||
-        self->offset_progress < 0 || self->offset_fields < 0 || self->offset_priority < 0 || PyObject_GetBuffer(memory, &self->memory, PyBUF_WRITABLE) < 0)
+        self->offset_progress < 0 || self->offset_fields < 0 || self->offset_priority < 0 ||
+        PyObject_GetBuffer(memory, &self->memory, PyBUF_WRITABLE) < 0)
         goto failed;
     self->ring = (Ring){.memory = self->memory.buf, .slots = slots};
     self->limit = slots - 1;
@@ -247,7 +247,8 @@ static PyMemberDef members[] = {
 };
 
 static PyType_Slot type_slots[] = {
-    {Py_tp_doc, "Append(staging, numbers, memory, slots, progress, dumps, as_json, put, rescue, second_look, receipt, event)"},
+    {Py_tp_doc,
+     "Append(staging, numbers, memory, slots, progress, dumps, as_json, put, rescue, second_look, receipt, event)"},
     {Py_tp_new, new},
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_traverse, traverse},

@@ -227,7 +227,8 @@ static PyObject *make_events(PyObject *Py_UNUSED(module), PyObject *args, PyObje
 
 static PyMethodDef functions[] = {
     {"make_events", (PyCFunction)(void (*)(void))make_events, METH_VARARGS | METH_KEYWORDS,
-     "make_events(event, event_type, priority, level_names, name_of, stamps)\n--\n\nHave this class make its events here."},
+     "make_events(event, event_type, priority, level_names, name_of, stamps)\n--\n\nHave this class make its events "
+     "here."},
     {NULL, NULL, 0, NULL},
 };
 

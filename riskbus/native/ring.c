@@ -5,9 +5,9 @@
 
 int add_ring(PyObject *module)
 {
-    PyObject *layout = Py_BuildValue("{sisisisisisisi}", "SIZE", RING_HEADER, "SLOT", RING_SLOT, "ANNEX", RING_ANNEX,
-                                     "NEAR", RING_NEAR, "ROOM", RING_ROOM, "_SHIFT", RING_SHIFT, "_KIND_SHIFT",
-                                     RING_KIND_SHIFT);
+    PyObject *layout =
+        Py_BuildValue("{sisisisisisisi}", "SIZE", RING_HEADER, "SLOT", RING_SLOT, "ANNEX", RING_ANNEX, "NEAR",
+                      RING_NEAR, "ROOM", RING_ROOM, "_SHIFT", RING_SHIFT, "_KIND_SHIFT", RING_KIND_SHIFT);
     int status = layout == NULL ? -1 : PyModule_AddObjectRef(module, "LAYOUT", layout);
     Py_XDECREF(layout);
     return status;

@@ -37,8 +37,8 @@ static inline int ring_awaits(const Ring *ring, uint64_t seq)
     return __atomic_load_n(ring_word(ring, seq), __ATOMIC_ACQUIRE) >> RING_SHIFT <= seq;
 }
 
-/* Have the processor fetch the slot after this one, as much of it as the last body took: memory that was not touched for
-   thousands of records is a wait for each of its lines. Asking does not wait. */
+/* Have the processor fetch the slot after this one, as much of it as the last body took: memory that was not touched
+   for thousands of records is a wait for each of its lines. Asking does not wait. */
 static inline void ring_fetch_next(const Ring *ring, uint64_t seq, size_t length)
 {
     uint64_t *word = ring_word(ring, seq + 1);
@@ -56,8 +56,8 @@ static inline void ring_put(const Ring *ring, uint64_t seq, const void *body, si
     size_t near = length < RING_NEAR ? length : RING_NEAR;
     memcpy(slot, body, near);
     if (length > near)
-        memcpy(ring->memory + RING_HEADER + ring->slots * RING_SLOT + index * RING_ANNEX,
-               (const uint8_t *)body + near, length - near);
+        memcpy(ring->memory + RING_HEADER + ring->slots * RING_SLOT + index * RING_ANNEX, (const uint8_t *)body + near,
+               length - near);
     uint64_t word = (seq + 1) << RING_SHIFT | kind << RING_KIND_SHIFT | length;
     __atomic_store_n(ring_word(ring, seq), word, __ATOMIC_RELEASE);
 }

@@ -1,0 +1,60 @@
+/* What `publish.c`, the way of an event, and `publish_type.c`, the type, share. */
+#ifndef RISKBUS_PUBLISH_H
+#define RISKBUS_PUBLISH_H
+
+#include "module.h"
+
+#include <stddef.h>
+
+enum { ROUTES = 64 };
+enum { INLINE, QUEUED, WATCHED };           /* of a route */
+enum { PUBLISH, HAND_OFF, HANDLER, PATHS }; /* as LatencyPath has them */
+
+/* A route that was looked up: to hash a member of an enum is a call of Python. */
+typedef struct {
+    PyObject *event_type;
+    PyObject *known; /* the table that it is from; another one has taken its place since when someone subscribed */
+    PyObject *route;
+    int required; /* whether an auditor asks for more of such an event */
+} Known;
+
+/* Latencies of a path and priority since the last `drain`. */
+typedef struct {
+    int64_t buckets[MOST_BOUNDS + 1];
+    int64_t total_ns, late;
+} Counts;
+
+typedef struct {
+    PyObject_HEAD vectorcallfunc vectorcall;
+    PyObject *log;
+    PyObject *hand_on; /* (event, published_ns, receipt) -> receipt */
+    PyObject *routes;
+    PyObject *dispatcher;
+    PyObject *delivery;
+    PyObject *durability; /* or None */
+    PyObject *times;      /* of durability, or None */
+    PyObject *evidence;
+    PyObject *requirements;
+    PyObject *path;                         /* LatencyPath.PUBLISH */
+    PyObject *event, *event_type, *receipt; /* the classes */
+    Py_ssize_t offset_type, offset_priority, offset_seq;
+    char timed, closed;
+    int width; /* of the buckets, without the last */
+    int64_t bounds_ns[MOST_BOUNDS];
+    int64_t objectives_ns[PATHS][PRIORITIES], thresholds_ns[PRIORITIES];
+    Counts counts[PATHS][PRIORITIES];
+    Known known[ROUTES];
+} Publish;
+
+/* Names of attributes, interned. */
+typedef struct {
+    PyObject *stage, *known, *quarantined, *handler, *note_failure, *judge, *hurry, *look_at, *attend, *dispatch,
+        *wait_for_room, *note_breach;
+} PublishText;
+
+extern PublishText publish_text;
+
+/* The vectorcall function of a `Publish`. */
+PyObject *publish(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *names);
+
+#endif
