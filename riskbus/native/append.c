@@ -183,8 +183,7 @@ static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
         goto failed;
     self->ring = (Ring){.memory = self->memory.buf, .slots = slots};
     self->limit = slots - 1;
-    if ((uint64_t)self->memory.len >= RING_HEADER + slots * (RING_SLOT + RING_ANNEX) && slots > 0 &&
-        (slots & (slots - 1)) == 0)
+    if (is_ring(&self->ring, (size_t)self->memory.len))
         return (PyObject *)self;
     PyErr_Format(PyExc_ValueError, "the memory of %zd bytes is no ring of %llu slots", self->memory.len, slots);
 failed:

@@ -34,7 +34,7 @@ int append_number(PyObject *list, int64_t value)
 
 static int execute(PyObject *module)
 {
-    int (*const parts[])(PyObject *) = {add_ring, add_append, add_event, add_publish, add_latency};
+    int (*const parts[])(PyObject *) = {add_ring, add_append, add_event, add_publish, add_latency, add_batch};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (parts[i](module) < 0)
             return -1;

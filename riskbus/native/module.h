@@ -14,6 +14,7 @@ int add_append(PyObject *module);
 int add_event(PyObject *module);
 int add_publish(PyObject *module);
 int add_latency(PyObject *module);
+int add_batch(PyObject *module);
 
 /* Where an instance of this class has the slot with this name, or -1 with an exception. */
 Py_ssize_t slot_offset(PyTypeObject *type, const char *name);

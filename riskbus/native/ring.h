@@ -37,6 +37,13 @@ static inline int ring_awaits(const Ring *ring, uint64_t seq)
     return __atomic_load_n(ring_word(ring, seq), __ATOMIC_ACQUIRE) >> RING_SHIFT <= seq;
 }
 
+/* Whether so many bytes of memory are a ring of so many slots. */
+static inline int is_ring(const Ring *ring, size_t size)
+{
+    return ring->slots > 0 && (ring->slots & (ring->slots - 1)) == 0 && size >= RING_HEADER &&
+           ring->slots <= (size - RING_HEADER) / (RING_SLOT + RING_ANNEX);
+}
+
 /* Have the processor fetch the slot after this one, as much of it as the last body took: memory that was not touched
    for thousands of records is a wait for each of its lines. Asking does not wait. */
 static inline void ring_fetch_next(const Ring *ring, uint64_t seq, size_t length)
@@ -60,6 +67,15 @@ static inline void ring_put(const Ring *ring, uint64_t seq, const void *body, si
                length - near);
     uint64_t word = (seq + 1) << RING_SHIFT | kind << RING_KIND_SHIFT | length;
     __atomic_store_n(ring_word(ring, seq), word, __ATOMIC_RELEASE);
+}
+
+/* Copy a body of at most RING_ROOM bytes from its slot. */
+static inline void ring_get(const Ring *ring, uint64_t seq, uint8_t *body, size_t length)
+{
+    uint64_t index = seq & (ring->slots - 1);
+    size_t near = length < RING_NEAR ? length : RING_NEAR;
+    memcpy(body, ring->memory + RING_HEADER + index * RING_SLOT, near);
+    memcpy(body + near, ring->memory + RING_HEADER + ring->slots * RING_SLOT + index * RING_ANNEX, length - near);
 }
 
 #endif

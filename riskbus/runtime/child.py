@@ -85,16 +85,15 @@ class RemoteFeed:
 
     def settled(self) -> None:
         """Tell those who wait that more is durable."""
-        self.news(now=True)
-        self.tell("settled")
+        self.news(now=True, kind="settled")
 
-    def news(self, *, now: bool = False) -> None:
+    def news(self, *, now: bool = False, kind: str = "news") -> None:
         """Tell the trader's process how the writer does, where something urgent changed, and now and then otherwise."""
         metrics = self._metrics
         urgent = (metrics.failing, metrics.write_failures, metrics.segments, metrics.checkpoints, metrics.mount)
         if now or urgent != self._told or monotonic() >= self._tell_at:
             self._told, self._tell_at = urgent, monotonic() + _NEWS
-            self.tell("news", metrics)
+            self.tell(kind, metrics)
 
     def tell(self, kind: str, *details: object) -> None:
         """Send a message that needs no answer."""

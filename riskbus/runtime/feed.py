@@ -10,9 +10,6 @@ from riskbus.runtime.staging import Staged, Staging
 from riskbus.settings import AuditSettings
 from riskbus.store.ring import Ring
 
-BATCH = 2048
-"""Records; enough for one fdatasync, few enough to hold little memory between two."""
-
 
 class Feed(Protocol):
     """What a writer needs of the publishers, in its own process or in another.
@@ -52,12 +49,12 @@ class Feed(Protocol):
         """Tell those who wait that more is durable."""
 
 
-def take(feed: Feed, seq: int) -> list[Staged]:
-    """Return the next records from this number on, in order."""
-    batch = feed.ring.take(seq, BATCH)
-    while feed.ring.overflowing and len(batch) < BATCH:
+def take(feed: Feed, seq: int, most: int) -> list[Staged]:
+    """Return the next records from this number on, in order, at most so many."""
+    batch = feed.ring.take(seq, most)
+    while feed.ring.overflowing and len(batch) < most:
         following = seq + len(batch)
-        more = feed.waiting_aside(following, BATCH - len(batch)) or feed.ring.take(following, BATCH - len(batch))
+        more = feed.waiting_aside(following, most - len(batch)) or feed.ring.take(following, most - len(batch))
         if not more:
             break
         batch += more

@@ -77,12 +77,10 @@ class _Chunk(NamedTuple):
 
     Attributes:
         batch: at least one.
-        size: of their lines, in bytes.
         day: the newest day so far, as `ts` writes it.
     """
 
     batch: Batch
-    size: int
     day: bytes
 
 
@@ -129,8 +127,8 @@ class Journal:
         newest = self._backlog[-1].day if self._backlog else self._day
         for chunk in _by_day(batch, newest):
             self._backlog.append(chunk)
-            self.backlog_bytes += chunk.size
-        self._metrics.backlog += len(batch.lines)
+            self.backlog_bytes += len(chunk.batch.block)
+        self._metrics.backlog += len(batch.kinds)
         lazy = self.settings.durability is Durability.OS and self.backlog_bytes < _UNSYNCED_LIMIT
         self.push(sync=not lazy)
 
@@ -160,7 +158,7 @@ class Journal:
     def announce(self) -> None:
         """Send each record that is not durable to the emergency stream, once."""
         for chunk in self._backlog:
-            for seq, line in enumerate(chunk.batch.lines, chunk.batch.first_seq):
+            for seq, line in enumerate(chunk.batch.lines(), chunk.batch.first_seq):
                 if seq > self._announced:
                     self._listener.emergency(seq, from_line(line)[0])
                     self._announced = seq
@@ -189,9 +187,9 @@ class Journal:
                 self._leave_segment()
             if self.segment is None:
                 self._begin_segment()
-            self._active.write(b"".join(chunk.batch.lines))
+            self._active.write(chunk.batch.block)
             self._day = max(self._day, chunk.day)
-            self._metrics.bytes_written += chunk.size
+            self._metrics.bytes_written += len(chunk.batch.block)
             self._written += 1
 
     @property
@@ -228,8 +226,8 @@ class Journal:
         del self._backlog[: self._written]
         self._written = 0
         for chunk in durable:
-            self.backlog_bytes -= chunk.size
-            self._metrics.backlog -= len(chunk.batch.lines)
+            self.backlog_bytes -= len(chunk.batch.block)
+            self._metrics.backlog -= len(chunk.batch.kinds)
             self._metrics.durable_seq = chunk.batch.last_seq
             self._listener.durable(chunk.batch)
         if self._cause and not self._backlog:
@@ -283,22 +281,19 @@ class Journal:
 
 def _by_day(batch: Batch, newest: bytes) -> list[_Chunk]:
     """Split records before each whose day comes after the newest so far, so that every day begins a segment."""
-    start, chunks, lines = 0, [], batch.lines
-    newest = newest or _day(lines[0])
-    if not _day(lines[0]) == _day(lines[-1]) == newest:
-        for index, line in enumerate(lines):
-            day = _day(line)
+    count, chunks = len(batch.kinds), []
+    newest = newest or _day(batch, 0)
+    if not _day(batch, 0) == _day(batch, count - 1) == newest:
+        for seq, day in enumerate([_day(batch, index) for index in range(count)], batch.first_seq):
             if day > newest:
-                chunks += _chunk(batch.part(start, index), newest)
-                start, newest = index, day
-    return chunks + _chunk(batch.part(start, len(lines)) if start else batch, newest)
+                if seq > batch.first_seq:
+                    head, batch = batch.split(seq - batch.first_seq)
+                    chunks.append(_Chunk(head, newest))
+                newest = day
+    return [*chunks, _Chunk(batch, newest)]
 
 
-def _chunk(batch: Batch, day: bytes) -> list[_Chunk]:
-    return [_Chunk(batch, sum(map(len, batch.lines)), day)] if batch.lines else []
-
-
-def _day(line: bytes) -> bytes:
-    """Return the day of a record's line, `{"seq":…,"ts":"2026-01-15T…`."""
-    start = line.index(b'"ts":"') + len(b'"ts":"')
-    return line[start : start + len(b"2026-01-15")]
+def _day(batch: Batch, index: int) -> bytes:
+    """Return the day of a record, `{"seq":…,"ts":"2026-01-15T…`."""
+    start = batch.block.index(b'"ts":"', batch.start(index)) + len(b'"ts":"')
+    return batch.block[start : start + len(b"2026-01-15")]

@@ -90,7 +90,7 @@ class ProcessHost:
             "settings": lambda: equipment.settings,
         }
         self._hear: dict[str, Callable[..., object]] = {
-            "settled": self.progress.call_back,
+            "settled": self._note_settled,
             "say": equipment.say,
             "checkpoint": self._note_checkpoint,
             "news": self._note_news,
@@ -179,6 +179,10 @@ class ProcessHost:
     def _note_checkpoint(self, checkpoint: Checkpoint) -> None:
         self.latest = checkpoint
         self._equipment.on_checkpoint(checkpoint)
+
+    def _note_settled(self, metrics: AuditMetrics) -> None:
+        self._note_news(metrics)
+        self.progress.call_back()
 
     def _note_news(self, metrics: AuditMetrics) -> None:
         self.failing = bool(metrics.failing)

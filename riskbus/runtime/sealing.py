@@ -23,11 +23,10 @@ class Sealer:
         self._last = float("-inf")
         self._fresh = False  # whether something other than a checkpoint became durable since the last seal
 
-    def add(self, batch: Batch) -> bytes:
-        """Cover records that became durable, in order; return the tree's edge."""
-        self._tree.extend(batch.leaves)
+    def add(self, batch: Batch) -> None:
+        """Cover records that became durable, in order."""
+        self._tree = Tree(batch.last_seq + 1, batch.edge)
         self._fresh = self._fresh or batch.kinds.count(CHECKPOINT) < len(batch.kinds)
-        return self._tree.edge
 
     def due(self) -> bool:
         """Whether it is time for the next checkpoint."""

@@ -22,10 +22,10 @@ from riskbus.mount import Verdict
 from riskbus.mount.report import unresponsive
 from riskbus.runtime import control
 from riskbus.runtime.ancestry import previous_incarnation
-from riskbus.runtime.batch import Batch, make_batch
+from riskbus.runtime.batch import BATCH, Batch, Intake
 from riskbus.runtime.control import Say
 from riskbus.runtime.courier import Courier
-from riskbus.runtime.feed import BATCH, Feed, take
+from riskbus.runtime.feed import Feed, take
 from riskbus.runtime.holes import Holes
 from riskbus.runtime.inheritance import Inheritance
 from riskbus.runtime.journal import Journal, Listener, Outage
@@ -90,7 +90,7 @@ class Writer:
         self.surroundings = Surroundings(settings, metrics, self.record, say)
         self._volume = Courier("riskbus-volume")  # for errands that hang with it
         self._distrust = distrust
-        self._next = self._ring.released
+        self._intake = Intake(self._ring)
         self._abandoned = self._closed = False
         self._farewell = [self._say_close, self._seal]  # what still has to become durable before the end, in order
         self._chores_at = self._revalidate_at = 0.0
@@ -119,9 +119,8 @@ class Writer:
 
     def finish_alone(self) -> None:
         """Bring to disk what was put down, after the end of the process that publishes; then release everything."""
-        while staged := self._ring.take(self._next, BATCH):
-            self._next += len(staged)
-            self._journal.append(make_batch(staged))
+        while batch := self._intake.take(self._ring.take):
+            self._journal.append(batch)
         self._journal.push()
         self.release()
 
@@ -150,15 +149,15 @@ class Writer:
             with suppress(OSError):  # the validation says what is wrong
                 self._settings.path.parent.mkdir(parents=True, exist_ok=True)
             mount = self.surroundings.look()
-        if self._next == 0 and self._ring.get(0) is None:
+        if self._intake.next == 0 and self._ring.get(0) is None:
             previous = previous_incarnation(self._settings, self._incarnation, distrust=self._distrust)
             payload = control.open_payload(
                 self._settings, self._incarnation, self._public_key, previous, mount, self.surroundings.clock
             )
             self._feed.put(0, control.encode_now("AUDIT_OPEN", payload), CONTROL)
         else:
-            self.record("AUDIT_RECOVERED", control.succeeded_payload(self._next))
-        if self._next == 1:
+            self.record("AUDIT_RECOVERED", control.succeeded_payload(self._intake.next))
+        if self._intake.next == 1:
             self._seal_opening(self._ring.edge)
         self._find_inheritance()
         self._revalidate_at = monotonic() + _REVALIDATION
@@ -172,6 +171,8 @@ class Writer:
     # -- one turn
 
     def _pause(self) -> float:
+        if self._intake.full:
+            return 0
         if self._settings.durability is Durability.SYNC:
             return _REST
         now = monotonic()
@@ -183,27 +184,25 @@ class Writer:
         self._fence()
         self._turn_at = monotonic()
         self._ring.alive_ns = monotonic_ns()
-        opening = self._next == 0  # AUDIT_OPEN alone, and then its seal
+        opening = self._intake.next == 0  # AUDIT_OPEN alone, and then its seal
         if not opening and not self._closed:
             self._inheritance.take_over()
-        staged = take(self._feed, self._next)[: 1 if opening else None]
-        if staged:
-            self._next += len(staged)
+        batch = self._intake.take(partial(take, self._feed), 1 if opening else BATCH)
+        if batch:
             self._busy_at = monotonic()
-            batch = make_batch(staged)
             for priority in EventPriority:
                 self._metrics.events[priority] += batch.kinds.count(priority)
             self._journal.append(batch)
             if opening:
-                self._seal_opening(batch.leaves[0])
+                self._seal_opening(batch.edge)
         if self._journal.failing or self._ring.stop_ns or self._ring.awaited:
             self._journal.push()  # durability `os` syncs when someone waits
-        if self._ring.awaited:
+        if self._ring.awaited and batch is None:
             self._feed.settled()
         if self._sealer.due():
             self._seal()
         if monotonic() >= self._chores_at:
-            self._do_chores(progressed=bool(staged))
+            self._do_chores(progressed=batch is not None)
 
     def _seal(self) -> None:
         checkpoint = self._sealer.seal()
@@ -228,7 +227,7 @@ class Writer:
     def _do_chores(self, *, progressed: bool) -> None:
         now = monotonic()
         self._chores_at = now + _CHORES
-        self._holes.watch(self._next, progressed=progressed)
+        self._holes.watch(self._intake.next, progressed=progressed)
         self._adopt(self._feed.settings())
         self._journal.push()  # durability `os` syncs at least so often
         if not self._journal.failing:
@@ -268,7 +267,8 @@ class Writer:
 
     def _durable(self, batch: Batch) -> None:
         self._fence()
-        self._ring.release(batch.last_seq + 1, self._sealer.add(batch))
+        self._sealer.add(batch)
+        self._ring.release(batch.last_seq + 1, batch.edge)
         self._inheritance.durable(batch.last_seq)
         if self._ring.awaited:
             self._feed.settled()
@@ -314,7 +314,7 @@ class Writer:
             return False
         if monotonic_ns() >= deadline:
             return True
-        if not self._journal.idle or self._next < self._feed.claimed:
+        if not self._journal.idle or self._intake.next < self._feed.claimed:
             return False
         if not self._farewell:
             return True

@@ -62,7 +62,7 @@ class Life:
 
     def waiting(self) -> list[bytes]:
         """Return what the volume does not have yet."""
-        return [body for _, body, kind in take(self.feed, self.ring.released) if kind < CONTROL]
+        return [body for _, body, kind in take(self.feed, self.ring.released, 100) if kind < CONTROL]
 
 
 Begin = Callable[..., Life]

@@ -73,7 +73,7 @@ class Heir:
 
     def killed(self, written: int = 0, rest: int = 0) -> int:
         """End it when so much was written; return how many records it had."""
-        records = [with_number(seq, body) for seq, body, _ in take(self._feed, 0)]
+        records = [with_number(seq, body) for seq, body, _ in take(self._feed, 0, 100)]
         lines = [to_line(record, leaf_hash(record)) for record in records]
         _write(self._path, self._scribe, lines, min(written, len(lines)), rest if written < len(lines) else 0)
         for ring in [self.ring, *self.inheritance._rings]:  # noqa: SLF001 -- their locks end with a process

@@ -149,7 +149,7 @@ def test_what_the_ring_cannot_hold_is_still_handed_over_in_order(shared_memory: 
     records = [record_of(seq, size=ROOM + seq if seq % 3 == 0 else 50) for seq in range(5 * SLOTS)]
     for record in records:
         staging.put(staging.claim(), record, 2)
-    assert [record for _, record, _ in take(feed_of(staging), 0)] == records
+    assert [record for _, record, _ in take(feed_of(staging), 0, 100)] == records
 
 
 def test_what_waits_beside_the_ring_waits_until_it_is_durable(shared_memory: Path) -> None:
@@ -157,10 +157,10 @@ def test_what_waits_beside_the_ring_waits_until_it_is_durable(shared_memory: Pat
     staging = staging_on(make_ring(shared_memory))
     for seq in range(2 * SLOTS):
         staging.put(staging.claim(), record_of(seq), 2)
-    first = take(feed_of(staging), 0)
-    assert take(feed_of(staging), 0) == first
+    first = take(feed_of(staging), 0, 100)
+    assert take(feed_of(staging), 0, 100) == first
     staging.ring.release(SLOTS + 3)
-    assert [seq for seq, _, _ in take(feed_of(staging), SLOTS + 3)] == list(range(SLOTS + 3, 2 * SLOTS))
+    assert [seq for seq, _, _ in take(feed_of(staging), SLOTS + 3, 100)] == list(range(SLOTS + 3, 2 * SLOTS))
     staging.ring.release(2 * SLOTS)
     assert staging.leftovers() == []
     assert not staging.full
@@ -172,12 +172,12 @@ def test_a_publisher_that_comes_back_after_its_number_was_declared_a_hole_gets_a
     staging = staging_on(make_ring(shared_memory))
     late = staging.claim()
     staging.put(staging.claim(), record_of(1), 2)
-    assert take(feed_of(staging), 0) == []
+    assert take(feed_of(staging), 0, 100) == []
     staging.put(late, b'{"gap"}', 4)
     staging.declare(late)
-    assert [record for _, record, _ in take(feed_of(staging), 0)] == [b'{"gap"}', record_of(1)]
+    assert [record for _, record, _ in take(feed_of(staging), 0, 100)] == [b'{"gap"}', record_of(1)]
     staging.put(late, record_of(late), 2)
-    assert [record for _, record, _ in take(feed_of(staging), 2)] == [record_of(late)]
+    assert [record for _, record, _ in take(feed_of(staging), 2, 100)] == [record_of(late)]
 
 
 def test_putting_a_record_down_again_changes_nothing(shared_memory: Path) -> None:

@@ -62,7 +62,7 @@ class Handover(RuleBasedStateMachine):
     @rule()
     def take(self) -> None:
         """The writer takes what comes next, in order, as it was put down."""
-        for seq, record, _ in take(self._feed, self._next):
+        for seq, record, _ in take(self._feed, self._next, 100):
             assert seq == self._next
             self._next += 1
             assert self._shared[seq] == record
