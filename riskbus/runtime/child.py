@@ -19,6 +19,7 @@ from riskbus.settings import AuditSettings
 from riskbus.store.ring import Ring
 from riskbus.store.ring_files import attach_ring
 
+_FAREWELL = 1.0  # seconds that lines which were queued last get when the process ends
 _NEWS = 0.25  # seconds between two messages about how it does, where nothing urgent changed
 
 
@@ -29,8 +30,8 @@ class TraderEndedError(Exception):
 class RemoteFeed:
     """The feed of a writer whose publishers are in another process."""
 
-    def __init__(
-        self, ring: Ring, connection: "Connection[Any, Any]", bell: int, trader: int, metrics: AuditMetrics
+    def __init__(  # noqa: PLR0913, PLR0917 -- the descriptors that the trader's process has handed over
+        self, ring: Ring, connection: "Connection[Any, Any]", bell: int, call: int, trader: int, metrics: AuditMetrics
     ) -> None:
         self.ring = ring
         self._metrics = metrics
@@ -38,6 +39,7 @@ class RemoteFeed:
         self._tell_at = 0.0
         self._connection = connection
         self._bell = bell
+        self._call = call
         self._trader = trader
         self._lock = Lock()  # the writer and the thread that validates the mount both ask
 
@@ -98,20 +100,24 @@ class RemoteFeed:
     def tell(self, kind: str, *details: object) -> None:
         """Send a message that needs no answer."""
         with self._lock, suppress(OSError):  # nobody is there any more; `wait` notices
-            self._connection.send((kind, *details))
+            self._send(kind, *details)
 
     def _ask(self, kind: str, *details: object) -> Any:  # noqa: ANN401 -- whatever the other side answers
         with self._lock:
             try:
-                self._connection.send((kind, *details))
+                self._send(kind, *details)
                 return self._connection.recv()
             except (OSError, EOFError):
                 raise TraderEndedError from None
 
+    def _send(self, *message: object) -> None:
+        self._connection.send(message)
+        os.eventfd_write(self._call, 1)
+
 
 def main() -> None:
-    """Be the writer of the ring, eventfd, socket and process whose numbers are the arguments."""
-    ring_number, bell, socket, trader_pid = map(int, sys.argv[1:])
+    """Be the writer of the ring, eventfds, socket and process whose numbers are the arguments."""
+    ring_number, bell, call, socket, trader_pid = map(int, sys.argv[1:])
     for number in (signal.SIGINT, signal.SIGTERM):  # for the whole group; the trader's process says when it is over
         signal.signal(number, signal.SIG_IGN)
     connection: Connection[Any, Any] = Connection(socket)
@@ -122,7 +128,7 @@ def main() -> None:
     except (OSError, EOFError):  # the trader's process has ended, or another one has taken its ring over and removed it
         return
     metrics, output = AuditMetrics(str(settings.path)), Output()
-    feed = RemoteFeed(ring, connection, bell, trader, metrics)
+    feed = RemoteFeed(ring, connection, bell, call, trader, metrics)
 
     def say(level: int, text: str) -> None:
         feed.tell("say", level, text)
@@ -137,3 +143,4 @@ def main() -> None:
     except TraderEndedError:
         with suppress(TraderEndedError):
             writer.finish_alone()
+    output.finish(_FAREWELL)

@@ -225,20 +225,17 @@ class Journal:
         durable = self._backlog[: self._written]
         del self._backlog[: self._written]
         self._written = 0
+        recovered = None if self._backlog else self._cause
+        if recovered:  # before those hear of it who waited, as they may ask at once
+            self.failing = False
+            self._metrics.failing, self._metrics.on_second = 0, int(self.on_second)
         for chunk in durable:
             self.backlog_bytes -= len(chunk.batch.block)
             self._metrics.backlog -= len(chunk.batch.kinds)
             self._metrics.durable_seq = chunk.batch.last_seq
             self._listener.durable(chunk.batch)
-        if self._cause and not self._backlog:
-            self._recover(self._cause)
-
-    def _recover(self, cause: OSError) -> None:
-        self.failing = False
-        self._metrics.failing = 0
-        self._metrics.on_second = int(self.on_second)
-        if not self.on_second:
-            self._resume(cause, second=False)
+        if recovered and not self.on_second:
+            self._resume(recovered, second=False)
 
     def _fail(self, error: OSError) -> None:
         self._metrics.write_failures += 1

@@ -13,9 +13,11 @@ import ctypes
 import logging
 import os
 import platform
+import select
 import subprocess
 import sys
 from contextlib import suppress
+from io import FileIO
 from multiprocessing.connection import Connection
 from pathlib import Path
 from socket import socketpair
@@ -30,11 +32,12 @@ from riskbus.runtime.progress import Progress
 from riskbus.store import posix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from riskbus.mount import MountReport
 
-_PROGRAM = "from riskbus.runtime.child import main; main()"
+# It ends at once, as whoever closes a log waits: taking an interpreter apart takes longer than all the rest of closing.
+_PROGRAM = "from os import _exit; from riskbus.runtime.child import main; main(); _exit(0)"
 # Not os.eventfd_write, which lets go of the interpreter's lock for this instant and takes it again before any waiting
 # thread can: a publisher that rings more often than the switch interval would starve every other thread.
 _eventfd_write = ctypes.PyDLL(None).eventfd_write
@@ -72,6 +75,7 @@ class ProcessHost:
         self._bell: _Bell | None = _Bell()
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection[Any, Any] | None = None
+        self._called: FileIO | None = None  # an eventfd that says that there are messages of the writer
         self._earlier = AuditMetrics(equipment.metrics.path)  # what earlier writers of this incarnation counted
         self._lent: int | None = None  # the number that the writer claimed last
         self._unused: list[int] = []  # numbers that writers claimed and did not live to use
@@ -110,7 +114,8 @@ class ProcessHost:
             return  # closed meanwhile
         mine, its = socketpair()
         self._connection = connection = Connection(mine.detach())
-        numbers = [self._ring.descriptor, bell.descriptor, its.fileno()]
+        self._called = called = FileIO(os.eventfd(0, os.EFD_CLOEXEC))
+        numbers = [self._ring.descriptor, bell.descriptor, called.fileno(), its.fileno()]
         self.ended.clear()
         try:
             self._process = subprocess.Popen(
@@ -124,7 +129,8 @@ class ProcessHost:
             have.say(logging.WARNING, f"AUDIT LOG RISK: no process for the audit writer ({error.strerror})")
         finally:
             its.close()
-        Thread(target=self._serve, args=[connection, self._process], name="riskbus-service", daemon=True).start()
+        service = [connection, called, self._process]
+        Thread(target=self._serve, args=service, name="riskbus-service", daemon=True).start()
 
     def abandon(self) -> None:
         """Kill the writer; one that hangs in the kernel ends when the volume answers, without another step."""
@@ -144,13 +150,16 @@ class ProcessHost:
         self._bell = None
         if self._connection is not None:
             self._connection.close()
+        if self._called is not None:
+            self._called.close()
         if self._process is not None:
             self._process.returncode = self._process.returncode or 0  # not ours to wait for, in the child after a fork
 
-    def _serve(self, connection: "Connection[Any, Any]", process: "subprocess.Popen[bytes] | None") -> None:
-        with suppress(EOFError, OSError):  # the end of the writer
-            while True:
-                kind, *details = connection.recv()
+    def _serve(
+        self, connection: "Connection[Any, Any]", called: FileIO, process: "subprocess.Popen[bytes] | None"
+    ) -> None:
+        with suppress(EOFError, OSError, ValueError), called:  # the end of the writer, or of this log
+            for kind, *details in _messages(connection, called):
                 if connection is not self._connection:
                     break  # it was given up
                 if kind in self._answers:
@@ -189,6 +198,23 @@ class ProcessHost:
         self.mount = metrics.mount
         metrics.absorb(self._earlier)
         self._equipment.metrics.__dict__.update(vars(metrics))
+
+
+def _messages(connection: "Connection[Any, Any]", called: FileIO) -> "Iterator[tuple[Any, ...]]":
+    """Yield what a writer sends; raises EOFError at its end, OSError or ValueError when one of the two was closed.
+
+    Nobody waits at the socket itself: the kernel lets whoever waits there run in the sender's place, on the sender's
+    processor, while a writer under load has better things to do.
+    """
+    ready = select.poll()
+    ready.register(called, select.POLLIN)
+    ready.register(connection, 0)  # its end only
+    while True:
+        events = dict(ready.poll())
+        if called.fileno() in events:
+            os.eventfd_read(called.fileno())  # before the messages, as another may come
+        while connection.poll() or connection.fileno() in events:
+            yield connection.recv()
 
 
 def _python_path() -> str:

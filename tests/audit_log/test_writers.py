@@ -104,8 +104,8 @@ def test_a_writer_that_comes_too_late_ends_without_a_word(shared_memory: Path, p
     ring = create_ring(shared_memory, "a" * 32, str(path), 8)
     ring.remove()
     mine, its = socket.socketpair()
-    bell = os.eventfd(0)
-    numbers = (ring.descriptor, bell, its.fileno())
+    bell, call = os.eventfd(0), os.eventfd(0)
+    numbers = (ring.descriptor, bell, call, its.fileno())
     command = [sys.executable, "-c", "from riskbus.runtime.child import main; main()", *map(str, numbers)]
     with mine, its, Connection(os.dup(mine.fileno())) as connection:
         connection.send((AuditSettings(path=path), "name", b"\0" * 32, ring.path, False))
@@ -113,6 +113,7 @@ def test_a_writer_that_comes_too_late_ends_without_a_word(shared_memory: Path, p
             [*command, str(os.getpid())], pass_fds=numbers, capture_output=True, timeout=60, check=False
         )
     os.close(bell)
+    os.close(call)
     ring.give_up()
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert not path.parent.exists()

@@ -12,6 +12,7 @@ from riskbus import native
 REPOSITORY = Path(__file__).parents[2]
 TESTS = [
     "tests/audit_log/test_appending.py",
+    "tests/audit_log/test_batches.py",
     "tests/audit_log/test_staging_ring.py",
     "tests/audit_log/test_staging_states.py",
     "tests/audit_log/test_writers.py",
