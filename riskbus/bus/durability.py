@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Callable
 from time import perf_counter_ns
+from typing import TYPE_CHECKING
 
 from riskbus.bus.objectives import Breaches
 from riskbus.bus.tally import Histograms
@@ -11,6 +12,9 @@ from riskbus.bus_settings import LatencyPath
 from riskbus.events import EventPriority
 from riskbus.native import hot
 from riskbus.runtime import Receipt
+
+if TYPE_CHECKING:
+    from riskbus.runtime.progress import Progress
 
 _NOT_WATCHING = sys.maxsize
 
@@ -76,40 +80,31 @@ class DurabilityWatch:
         self._histograms = histograms
         self._breaches = breaches
         self._on_breach = on_breach
-        self._next = 0
-        self._settling = threading.Lock()  # only ever tried, never waited for
+        self._progress: Progress | None = None
+        self._beginning = threading.Lock()  # both are only ever tried, never waited for
+        self._settling = threading.Lock()
 
     def attend(self, receipt: Receipt) -> None:
-        """Begin to watch; or take out a time that came late."""
-        if receipt.seq < self._next:
-            self._settle(receipt)
-        else:
-            self._watch(receipt, receipt.seq)
+        """Begin to listen to the log; or take out a time that came late."""
+        if self._beginning.acquire(blocking=False):
+            self._progress = receipt.progress
+            receipt.progress.listen(self._settle)
+        self._settle()
 
-    def _watch(self, receipt: Receipt, seq: int) -> None:
-        self.times.attention = self._next
-        receipt.progress.when_settled(seq, lambda: self._settle(receipt), hurry=False)
-
-    def _settle(self, receipt: Receipt) -> None:
-        if not self._settling.acquire(blocking=False):
-            return  # whoever is at it watches for what comes next
+    def _settle(self) -> None:
+        progress = self._progress
+        if progress is None or not self._settling.acquire(blocking=False):
+            return  # whoever is at it looks again
         try:
             now_ns = perf_counter_ns()
-            durable_seq = receipt.progress.durable_seq
-            self._next = durable_seq + 1
-            self.times.attention = self._next
+            durable_seq = progress.durable_seq
+            self.times.attention = durable_seq + 1  # before the look: who comes after it calls
             for priority in EventPriority:
                 self._take_out(priority, durable_seq, now_ns)
-            self.times.attention = (
-                _NOT_WATCHING  # from here on publishers call, so what comes after the next line is seen
-            )
-            more = self.times.oldest() < _NOT_WATCHING and not receipt.progress.ended
         finally:
             self._settling.release()
-        if self.times.oldest() <= durable_seq:
-            self._settle(receipt)  # it came meanwhile, and who put it in could not do this
-        elif more:
-            self._watch(receipt, durable_seq + 1)
+        if self.times.oldest() <= progress.durable_seq:
+            self._settle()
 
     def _take_out(self, priority: EventPriority, durable_seq: int, now_ns: int) -> None:
         latencies_ns = self.times.take(priority, durable_seq, now_ns)

@@ -2,8 +2,10 @@
 
 from collections import deque
 from collections.abc import Callable
+from weakref import WeakMethod
 
 from riskbus.store.ring import Ring
+from riskbus.store.ring_header import LISTENING, WAITING
 
 
 class Progress:
@@ -14,33 +16,38 @@ class Progress:
         hurry: asks the writer to come at once.
     """
 
-    __slots__ = ("_ring", "_waiting", "ended", "hurry")
+    __slots__ = ("_listeners", "_ring", "_waiting", "ended", "hurry")
 
     def __init__(self, ring: Ring, hurry: Callable[[], None]) -> None:
         self.ended = False
         self.hurry = hurry
         self._ring = ring
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
+        self._listeners: list[WeakMethod[Callable[[], None]]] = []
 
     @property
     def durable_seq(self) -> int:
         """Every record up to this number is durable; -1 while none is."""
         return self._ring.released - 1
 
-    def when_settled(self, seq: int, callback: Callable[[], None], *, hurry: bool = True) -> None:
-        """Call back, once or twice, when the record is durable or never will be. Any thread.
+    def when_settled(self, seq: int, callback: Callable[[], None]) -> None:
+        """Call back, once or twice, when the record is durable or never will be, and have the writer come at once.
 
         Args:
             seq: the record's number.
             callback: called on the caller's thread or on the writer's.
-            hurry: whether the writer is to come for it at once.
         """
         self._waiting.append((seq, callback))
-        self._ring.awaited = 1
+        self._ring.awaited = WAITING
         if self._settled(seq):  # the writer may have looked before the lines above
             callback()
-        elif hurry:
+        else:
             self.hurry()
+
+    def listen(self, method: Callable[[], None]) -> None:
+        """Call a method whenever more is durable, on the writer's thread, as long as its object lives."""
+        self._listeners.append(WeakMethod(method))
+        self._ring.awaited = self._ring.awaited or LISTENING
 
     def end(self) -> None:
         """Declare that nothing more will become durable."""
@@ -51,8 +58,8 @@ class Progress:
         return self.ended or seq <= self.durable_seq
 
     def call_back(self) -> None:
-        """Tell those who wait for what is durable now. One thread at a time."""
-        self._ring.awaited = 0
+        """Tell those who wait for what is durable now, and those who listen. One thread at a time."""
+        self._ring.awaited = LISTENING if self._listeners else 0
         for _ in range(len(self._waiting)):
             seq, callback = self._waiting.popleft()
             if self._settled(seq):
@@ -60,4 +67,10 @@ class Progress:
             else:
                 self._waiting.append((seq, callback))
         if self._waiting:
-            self._ring.awaited = 1
+            self._ring.awaited = WAITING
+        for listener in tuple(self._listeners):
+            method = listener()
+            if method is None:
+                self._listeners.remove(listener)
+            else:
+                method()

@@ -36,6 +36,7 @@ from riskbus.runtime.staging import CHECKPOINT, CONTROL
 from riskbus.runtime.surroundings import Surroundings
 from riskbus.runtime.upkeep import Upkeep
 from riskbus.settings import AuditSettings, Durability
+from riskbus.store.ring_header import WAITING
 from riskbus.store.segment import Segment
 
 _TICK = 0.002  # seconds between two batches while records come: a few milliseconds until durable, few syncs
@@ -195,9 +196,10 @@ class Writer:
             self._journal.append(batch)
             if opening:
                 self._seal_opening(batch.edge)
-        if self._journal.failing or self._ring.stop_ns or self._ring.awaited:
+        awaited = self._ring.awaited == WAITING
+        if self._journal.failing or self._ring.stop_ns or awaited:
             self._journal.push()  # durability `os` syncs when someone waits
-        if self._ring.awaited and batch is None:
+        if awaited and batch is None:
             self._feed.settled()
         if self._sealer.due():
             self._seal()

@@ -10,6 +10,7 @@ import struct
 
 SIZE = 3 * 4096
 MAGIC = b"RISKRNG3"
+WAITING, LISTENING = 1, 2  # the values of `awaited`
 _EDGES = (4096, 2 * 4096)  # where the two places for the tree's edge begin: size, length, hashes
 _TEXT = 256  # where the text begins: incarnation, line feed, path of the log
 
@@ -45,7 +46,8 @@ class Header:
         declared: how many of those AUDIT_GAP records declare; the writer counts them.
         alive_ns: when the writer last gave a sign of life, by the machine's monotonic clock.
         stop_ns: when the writer must have ended, by the same clock; 0 while it must not.
-        awaited: 1 where someone waits for records to become durable and wants to be told.
+        awaited: `WAITING` where someone waits for records to become durable, `LISTENING` where someone only wants to be
+            told of what becomes durable anyway, else 0.
         overflowing: 1 where records wait outside the ring.
     """
 
