@@ -193,6 +193,21 @@ static int intern_all(PyObject **found, const char *const *names, Py_ssize_t cou
     return 0;
 }
 
+/* What is needed once in the life of the process. */
+static int prepare(void)
+{
+    PyObject *template = PyDict_New();
+    if (template == NULL || intern_all(self.parameter_names, parameters, PARAMETERS) < 0 ||
+        intern_all(self.field_names, fields, FIELDS) < 0)
+        return -1;
+    for (int field = 0; field < FIELDS; field++)
+        if (PyDict_SetItem(template, self.field_names[field], Py_None) < 0)
+            return -1;
+    self.template = template;
+    pthread_atfork(NULL, NULL, forget_moment); /* the child must not repeat its parent's identifiers */
+    return 0;
+}
+
 static PyObject *make_events(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"event", "event_type", "priority", "level_names", "name_of", "stamps", NULL};
@@ -201,27 +216,24 @@ static PyObject *make_events(PyObject *Py_UNUSED(module), PyObject *args, PyObje
                                      &event_type, &PyType_Type, &priority, &PyTuple_Type, &level_names, &name_of,
                                      &stamps))
         return NULL;
-    if (self.event != NULL)
-        return PyErr_Format(PyExc_RuntimeError, "make_events was called before");
-    self.offset_type = slot_offset((PyTypeObject *)event, "event_type");
-    self.offset_priority = slot_offset((PyTypeObject *)event, "priority");
-    self.offset_fields = slot_offset((PyTypeObject *)event, "fields");
-    self.template = PyDict_New();
-    if (self.offset_type < 0 || self.offset_priority < 0 || self.offset_fields < 0 || self.template == NULL ||
-        intern_all(self.parameter_names, parameters, PARAMETERS) < 0 ||
-        intern_all(self.field_names, fields, FIELDS) < 0)
+    Py_ssize_t offsets[] = {slot_offset((PyTypeObject *)event, "event_type"),
+                            slot_offset((PyTypeObject *)event, "priority"),
+                            slot_offset((PyTypeObject *)event, "fields")};
+    if (offsets[0] < 0 || offsets[1] < 0 || offsets[2] < 0)
         return NULL;
-    for (int field = 0; field < FIELDS; field++)
-        if (PyDict_SetItem(self.template, self.field_names[field], Py_None) < 0)
-            return NULL;
-    self.event_type = (PyTypeObject *)Py_NewRef(event_type);
-    self.priority = (PyTypeObject *)Py_NewRef(priority);
-    self.level_names = Py_NewRef(level_names);
-    self.name_of = Py_NewRef(name_of);
-    self.stamps = Py_NewRef(stamps);
-    self.event = (PyTypeObject *)Py_NewRef(event);
+    if (self.template == NULL && prepare() < 0)
+        return NULL;
+    self.offset_type = offsets[0];
+    self.offset_priority = offsets[1];
+    self.offset_fields = offsets[2];
+    forget_moment();
+    Py_XSETREF(self.event_type, (PyTypeObject *)Py_NewRef(event_type));
+    Py_XSETREF(self.priority, (PyTypeObject *)Py_NewRef(priority));
+    Py_XSETREF(self.level_names, Py_NewRef(level_names));
+    Py_XSETREF(self.name_of, Py_NewRef(name_of));
+    Py_XSETREF(self.stamps, Py_NewRef(stamps));
+    Py_XSETREF(self.event, (PyTypeObject *)Py_NewRef(event)); /* an older one, loaded before, goes the slow way now */
     self.event->tp_vectorcall = make;
-    pthread_atfork(NULL, NULL, forget_moment); /* the child must not repeat its parent's identifiers */
     Py_RETURN_NONE;
 }
 
