@@ -41,6 +41,31 @@ def test_the_record_is_staged_before_any_handler_runs(bus: RiskEventBus, make: M
     assert [receipt.seq for receipt in receipts] == staged
 
 
+class CountingLog(AuditLog):
+    """Counts how often it was asked to hurry."""
+
+    hurried = 0
+
+    def hurry(self) -> None:
+        """Count."""
+        self.hurried += 1
+        super().hurry()
+
+
+def test_every_critical_event_and_no_other_has_the_log_hurry(
+    open_bus: Open, make: Make, path: Path, registry: CollectorRegistry
+) -> None:
+    """After its handlers, as to wake another thread takes longer than they may wait."""
+    with CountingLog(path, registry=registry) as log:
+        bus = open_bus(audit_log=log, audit_log_path=None)
+        during: list[int] = []
+        bus.subscribe(None, lambda _: during.append(log.hurried), inline=True)
+        for number in range(8):
+            bus.publish(make(EventPriority(number % 4)))
+        assert during == [0, 1, 1, 1, 1, 2, 2, 2]
+        assert log.hurried == 2
+
+
 def test_a_receipt_can_be_awaited(bus: RiskEventBus, make: Make) -> None:
     """An async strategy waits for durability without blocking its loop."""
 

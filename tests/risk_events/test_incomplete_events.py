@@ -42,7 +42,7 @@ def test_many_incomplete_events_are_one_line_each_kind_and_all_counted(
     """A program that forgets the desk forgets it a thousand times."""
     for _ in range(100):
         bus.publish(bare("OVERRIDE"))
-        bus.publish(bare("KILL_SWITCH"))
+        bus.publish(bare(EventType.KILL_SWITCH))
     lines = [record for record in caplog.records if record.name == "riskbus.bus"]
     assert [record.levelno for record in lines] == [logging.WARNING] * 2
     assert bus.statistics().incomplete == {"OVERRIDE": 100, "KILL_SWITCH": 100}
