@@ -103,6 +103,7 @@ soak: venv ## Ten minutes with handlers that misbehave in every way (SECONDS=600
 .PHONY: lint
 lint: venv ## Format, style, types and layers
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+	@$(BIN)/clang-format --dry-run --Werror riskbus/native/*.[ch] || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
@@ -110,6 +111,7 @@ lint: venv ## Format, style, types and layers
 .PHONY: format
 format: venv ## Put the code in shape
 	@$(BIN)/ruff format --quiet .
+	@$(BIN)/clang-format -i riskbus/native/*.[ch]
 	@$(BIN)/ruff check --quiet --fix .
 
 .PHONY: clean

@@ -9,7 +9,8 @@
 #include "ring.h"
 
 typedef struct {
-    PyObject_HEAD vectorcallfunc vectorcall;
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
     PyObject *staging;  /* its `attention` is looked at every time */
     PyObject *numbers;  /* what claims: itertools.count */
     PyObject *progress; /* what receipts ask */

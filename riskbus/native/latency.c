@@ -50,7 +50,8 @@ typedef struct {
 } Queue;
 
 typedef struct {
-    PyObject_HEAD Queue queues[PRIORITIES];
+    PyObject_HEAD
+    Queue queues[PRIORITIES];
     long long attention; /* who puts in a number below this one has to call `DurabilityWatch.attend` */
 } Times;
 

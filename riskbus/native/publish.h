@@ -25,7 +25,8 @@ typedef struct {
 } Counts;
 
 typedef struct {
-    PyObject_HEAD vectorcallfunc vectorcall;
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
     PyObject *log;
     PyObject *hand_on; /* (event, published_ns, receipt) -> receipt */
     PyObject *routes;
