@@ -130,7 +130,7 @@ def event_type_name(event_type: str | Enum) -> str:
     """
     name: object = event_type.name if isinstance(event_type, Enum) else event_type
     if not isinstance(name, str) or len(name) > _NAME_LIMIT or not _UPPER_SNAKE.fullmatch(name):
-        raise _no_name(event_type)
+        raise no_name(event_type)
     if name.startswith(RESERVED_PREFIX):
         raise InvalidEventError(
             f"event_type {name!r} is reserved: names that begin with AUDIT_ belong to the log itself"
@@ -138,7 +138,8 @@ def event_type_name(event_type: str | Enum) -> str:
     return name
 
 
-def _no_name(event_type: object) -> InvalidEventError:
+def no_name(event_type: object) -> InvalidEventError:
+    """Return the error that says what an event type is."""
     return InvalidEventError(
         f"event_type {event_type!r} is not a name in UPPER_SNAKE of at most {_NAME_LIMIT} characters; "
         "use an EventType, a member of an enum of your own, or a string such as 'KILL_SWITCH'"
@@ -193,7 +194,7 @@ class RiskEvent:
         try:
             name = event_type if event_type.__class__ is EventType else event_type_name(event_type)
         except TypeError:  # a list, for example, which no cache can hold
-            raise _no_name(event_type) from None
+            raise no_name(event_type) from None
         now = time_ns() if timestamp_ns is None else _check_time(timestamp_ns)
         begin_ns, end_ns, prefix, text = stamps.latest
         if not begin_ns <= now < end_ns:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from riskbus.bus.mailbox import Mailbox
 from riskbus.bus.queueing import Bounds, DropReason
 from riskbus.errors import SettingsError
-from riskbus.events import EventPriority, RiskEvent, event_type_name
+from riskbus.events import EventPriority, RiskEvent, event_type_name, no_name
 
 if TYPE_CHECKING:
     import asyncio
@@ -226,10 +226,15 @@ def _text(error: BaseException) -> str:
 def _names(event_types: EventTypes) -> frozenset[str] | None:
     if event_types is None:
         return None
+    if not isinstance(event_types, str | Enum | Iterable):
+        raise no_name(event_types)
     several = [event_types] if isinstance(event_types, str | Enum) else list(event_types)
     if not several:
         raise SettingsError("event_type is an empty list; name at least one event type, or give None for all")
-    return frozenset(event_type_name(event_type) for event_type in several)
+    try:
+        return frozenset(event_type_name(event_type) for event_type in several)
+    except TypeError:  # a list in the list, for example, which no cache can hold
+        raise no_name(event_types) from None
 
 
 def _is_async(handler: Handler) -> bool:

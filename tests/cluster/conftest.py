@@ -18,6 +18,7 @@ from tests.cluster.handle import Cluster, CommandError
 from tests.cluster.local import lifecycle, prometheus_operator, versions
 from tests.cluster.local.paths import REPOSITORY, ClusterDirectory
 from tests.cluster.operator_process import Namespace, OperatorProcess
+from tests.cluster.volume_user import IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,6 +93,15 @@ def operator(shared_operator: OperatorProcess) -> Iterator[OperatorProcess]:
     """A running operator; what it logged is shown when the test fails."""
     yield shared_operator
     print(shared_operator.log.read_text())  # noqa: T201 - pytest shows it with a failure
+
+
+@pytest.fixture
+def trading(here: Namespace, operator: OperatorProcess) -> Namespace:
+    """A namespace that demands restricted pods, with an operator that works and the image of the example."""
+    here.cluster.build_image("example", IMAGE)
+    here.kubectl("label", "namespace", here.name, "pod-security.kubernetes.io/enforce=restricted")
+    assert operator.alive
+    return here
 
 
 @pytest.fixture

@@ -11,24 +11,14 @@ import yaml
 
 from tests.cluster.handle import CommandError
 from tests.cluster.local.paths import REPOSITORY
-from tests.cluster.volume_user import IMAGE
 from tests.cluster.waiting import eventually
 
 if TYPE_CHECKING:
-    from tests.cluster.operator_process import Namespace, Object, OperatorProcess
+    from tests.cluster.operator_process import Namespace, Object
 
 EXAMPLE = REPOSITORY / "examples" / "intraday-jules" / "checked.yaml"
 DIRECTORY = "/var/log/intraday-checked"
 DOCTOR = ("exec", "deployment/intraday-checked", "--container=jules", "--", "riskbus", "doctor")
-
-
-@pytest.fixture
-def trading(here: Namespace, operator: OperatorProcess) -> Namespace:
-    """A namespace that demands restricted pods, with an operator that works and the image of the example."""
-    here.cluster.build_image("example", IMAGE)
-    here.kubectl("label", "namespace", here.name, "pod-security.kubernetes.io/enforce=restricted")
-    assert operator.alive
-    return here
 
 
 def example(here: Namespace) -> dict[str, Object]:

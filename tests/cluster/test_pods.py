@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.operator_process import Namespace, Object, OperatorProcess, policy, workload
+from tests.cluster.operator_process import Namespace, Object, policy, workload
 from tests.cluster.volume_user import IMAGE, RESTRICTED_CONTAINER, RESTRICTED_POD
 from tests.cluster.waiting import eventually
 
@@ -35,15 +35,6 @@ import json, pathlib
 from riskbus.testing import read_records
 print(json.dumps([(r["event_type"], r["data"]) for r in read_records(pathlib.Path("/var/log/jules/risk_audit.jsonl"))]))
 """
-
-
-@pytest.fixture
-def trading(here: Namespace, operator: OperatorProcess) -> Namespace:
-    """A namespace that demands restricted pods, with an operator that works and the image of the example."""
-    here.cluster.build_image("example", IMAGE)
-    here.kubectl("label", "namespace", here.name, "pod-security.kubernetes.io/enforce=restricted")
-    assert operator.alive
-    return here
 
 
 def program(code: str, kind: str = "Deployment", replicas: int = 1) -> Object:

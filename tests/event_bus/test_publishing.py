@@ -219,6 +219,8 @@ def test_a_handler_gets_only_the_types_it_asked_for(bus: RiskEventBus, make: Mak
     ("arguments", "message"),
     [
         ({"event_type": []}, "event_type is an empty list"),
+        ({"event_type": [["KILL_SWITCH"]]}, "KILL_SWITCH.* is not a name in UPPER_SNAKE"),
+        ({"event_type": 7}, "7 is not a name in UPPER_SNAKE"),
         ({"event_type": "kill switch"}, "UPPER_SNAKE"),
         ({"event_type": "AUDIT_OPEN"}, "reserved"),
         ({"handler": "not a function"}, "cannot be called"),
