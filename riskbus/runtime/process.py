@@ -20,7 +20,7 @@ from contextlib import suppress
 from io import FileIO
 from multiprocessing.connection import Connection
 from pathlib import Path
-from socket import socketpair
+from socket import socket, socketpair
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -112,11 +112,16 @@ class ProcessHost:
         have, bell = self._equipment, self._bell
         if bell is None:
             return  # closed meanwhile
-        mine, its = socketpair()
-        self._connection = connection = Connection(mine.detach())
-        self._called = called = FileIO(os.eventfd(0, os.EFD_CLOEXEC))
-        numbers = [self._ring.descriptor, bell.descriptor, called.fileno(), its.fileno()]
         self.ended.clear()
+        try:
+            mine, its, called = _channel()
+        except OSError as error:
+            self._complain(error)
+            self.ended.set()
+            return
+        self._connection, self._called = Connection(mine.detach()), called
+        connection = self._connection
+        numbers = [self._ring.descriptor, bell.descriptor, called.fileno(), its.fileno()]
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM, *map(str, numbers), str(os.getpid())],
@@ -125,12 +130,17 @@ class ProcessHost:
                 env=os.environ | {"PYTHONPATH": _python_path()},
             )
             connection.send((have.settings, have.signer.name, have.signer.seed, self._ring.path, distrust))
-        except OSError as error:  # no more processes or memory: the overseer tries again
-            have.say(logging.WARNING, f"AUDIT LOG RISK: no process for the audit writer ({error.strerror})")
+        except OSError as error:  # no more processes or memory
+            self._complain(error)
         finally:
             its.close()
         service = [connection, called, self._process]
         Thread(target=self._serve, args=service, name="riskbus-service", daemon=True).start()
+
+    def _complain(self, error: OSError) -> None:
+        """Say why there is no writer; the overseer tries again."""
+        message = f"AUDIT LOG RISK: no process for the audit writer ({error.strerror})"
+        self._equipment.say(logging.WARNING, message)
 
     def abandon(self) -> None:
         """Kill the writer; one that hangs in the kernel ends when the volume answers, without another step."""
@@ -198,6 +208,16 @@ class ProcessHost:
         self.mount = metrics.mount
         metrics.absorb(self._earlier)
         self._equipment.metrics.__dict__.update(vars(metrics))
+
+
+def _channel() -> tuple[socket, socket, FileIO]:
+    """Return both ends of a connection, and what tells of messages; raises OSError where no descriptor is left."""
+    called = FileIO(os.eventfd(0, os.EFD_CLOEXEC))
+    try:
+        return *socketpair(), called
+    except OSError:
+        called.close()
+        raise
 
 
 def _messages(connection: "Connection[Any, Any]", called: FileIO) -> "Iterator[tuple[Any, ...]]":

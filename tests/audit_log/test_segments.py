@@ -238,6 +238,24 @@ if child == 0:
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 {_AFTER_FORK}"""
 
+_CROWDED_FROM_THE_START = """
+import os, resource, sys
+from riskbus import EventPriority, RiskEvent
+from riskbus.runtime import AuditLog
+from riskbus.settings import AuditSettings
+
+settings = AuditSettings.from_environment(path=sys.argv[1], writer=sys.argv[2])
+limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+spare, found = int(sys.argv[3]), []
+os.close(probe := os.dup(0))
+resource.setrlimit(resource.RLIMIT_NOFILE, (probe + spare, limits[1]))
+log = AuditLog(settings=settings)
+receipt = log.append(RiskEvent("LIMIT_BREACH", EventPriority.NORMAL, "test", {"spare": spare}))
+resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+assert receipt.wait_durable(60)
+assert log.close(60) == ()
+"""
+
 _STARVED = f"""{_BEFORE_FORK}
 soft, hard = resource.getrlimit(resource.RLIMIT_AS)
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -247,6 +265,16 @@ resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 if child == 0:
     sys.exit(0 if append("child").seq == -1 and log.close(60) == () else 1)
 {_AFTER_FORK}"""
+
+
+@pytest.mark.parametrize("spare", range(0, 12, 2))
+def test_a_log_that_begins_with_few_descriptors_left_keeps_what_it_is_given(
+    path: Path, writer: str, spare: int, events: Read
+) -> None:
+    """Whichever of the first files does not open, it raises nothing, and goes on when there are some again."""
+    command = [sys.executable, "-c", _CROWDED_FROM_THE_START, str(path), writer, str(spare)]
+    subprocess.run(command, timeout=100, check=True)
+    assert [record["data"]["spare"] for record in events()] == [spare]
 
 
 def test_a_fork_without_a_free_descriptor_leaves_the_parents_records_alone(
