@@ -72,12 +72,13 @@ class Intake:
 
     Attributes:
         next: number of the next record.
+        edge: of the tree over the records before it.
         full: whether the last batch was as large as it may be, so that there is probably more.
     """
 
     def __init__(self, ring: Ring) -> None:
         self._ring = ring
-        self.next, self._edge, self.full = ring.released, ring.edge, False
+        self.next, self.edge, self.full = ring.released, ring.edge, False
 
     def take(self, rest: Callable[[int, int], list[Staged]], most: int = BATCH) -> Batch | None:
         """Return the next records, at most so many, None if there are none.
@@ -88,18 +89,18 @@ class Intake:
         """
         batch = self._take_usual(most)
         if batch is None and (staged := rest(self.next, most)):
-            batch = make_batch(staged, self._edge)
+            batch = make_batch(staged, self.edge)
         if batch is not None:
-            self.next, self._edge = batch.last_seq + 1, batch.edge
+            self.next, self.edge = batch.last_seq + 1, batch.edge
         self.full = batch is not None and len(batch.kinds) == most
         return batch
 
     def _take_usual(self, most: int) -> Batch | None:
-        found = _take and _take(self._ring.memory, self._ring.slots, self.next, min(most, self._ring.slots), self._edge)
+        found = _take and _take(self._ring.memory, self._ring.slots, self.next, min(most, self._ring.slots), self.edge)
         if found is None:
             return None
         block, ends, kinds, edge = found
-        return Batch(self.next, block, memoryview(ends).cast("Q"), kinds, self._edge, edge)
+        return Batch(self.next, block, memoryview(ends).cast("Q"), kinds, self.edge, edge)
 
 
 def make_batch(staged: list[Staged], before: bytes) -> Batch:

@@ -26,7 +26,7 @@ from riskbus.runtime.batch import BATCH, Batch, Intake
 from riskbus.runtime.control import Say
 from riskbus.runtime.courier import Courier
 from riskbus.runtime.feed import Feed, take
-from riskbus.runtime.holes import Holes
+from riskbus.runtime.holes import Holes, hole
 from riskbus.runtime.inheritance import Inheritance
 from riskbus.runtime.journal import Journal, Listener, Outage
 from riskbus.runtime.link import Link
@@ -119,11 +119,23 @@ class Writer:
             self._volume.finish(0)
 
     def finish_alone(self) -> None:
-        """Bring to disk what was put down, after the end of the process that publishes; then release everything."""
-        while batch := self._intake.take(self._ring.take):
-            self._journal.append(batch)
+        """Bring to disk what was put down, after the end of the process that publishes; then release everything.
+
+        A number that it had claimed and not used is a hole for good, or the place of the seal of AUDIT_OPEN.
+        """
+        self._take_rest()
+        while self._intake.next and any(held.seq > self._intake.next for held in self._ring.held()):
+            if self._intake.next == 1:
+                self._ring.put(1, self._seal_body(self._sealer.first(self._intake.edge)), CHECKPOINT)
+            else:
+                self._ring.put(self._intake.next, hole(), CONTROL)
+            self._take_rest()
         self._journal.push()
         self.release()
+
+    def _take_rest(self) -> None:
+        while batch := self._intake.take(self._ring.take):
+            self._journal.append(batch)
 
     def abandon(self) -> None:
         """Have no effect any more, whenever the volume answers. Any thread."""
@@ -215,10 +227,13 @@ class Writer:
         """Put a seal of AUDIT_OPEN down as the second record: whenever the process is killed, it precedes events."""
         durable = self._sealer.due()
         checkpoint = self._sealer.seal() if durable else self._sealer.first(leaf)
-        payload = control.checkpoint_payload(checkpoint)
-        self._feed.put(1, control.encode_now("AUDIT_CHECKPOINT", payload), CHECKPOINT)
+        self._feed.put(1, self._seal_body(checkpoint), CHECKPOINT)
         if durable:
             self._announce(checkpoint)
+
+    @staticmethod
+    def _seal_body(checkpoint: Checkpoint) -> bytes:
+        return control.encode_now("AUDIT_CHECKPOINT", control.checkpoint_payload(checkpoint))
 
     def _announce(self, checkpoint: Checkpoint) -> None:
         self._metrics.checkpoints += 1

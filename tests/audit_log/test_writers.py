@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from riskbus.events import RiskEvent
+from riskbus.events import EventPriority, EventType, RiskEvent
 from riskbus.format.names import SegmentName
+from riskbus.format.record import encode_event
 from riskbus.runtime import AuditLog
 from riskbus.settings import AuditSettings
 from riskbus.store.ring_files import create_ring
@@ -70,6 +71,7 @@ _TRADER = """
 import sys
 from riskbus.events import EventPriority, EventType, RiskEvent
 from riskbus.format.names import SegmentName
+from riskbus.format.record import encode_event
 from riskbus.runtime import AuditLog
 from riskbus.store.segment import Segment
 from riskbus.settings import AuditSettings
@@ -97,6 +99,68 @@ def test_the_writer_finishes_and_ends_when_its_trader_is_killed(path: Path, shar
     finally:
         os.close(descriptor)
     assert [record["data"]["number"] for record in events()] == list(range(3000))
+
+
+_VANISHING = """
+import os, signal, sys
+from riskbus.events import EventPriority, EventType, RiskEvent
+from riskbus.runtime import AuditLog
+from riskbus.settings import AuditSettings
+log = AuditLog(settings=AuditSettings(path=sys.argv[1], staging_dir=sys.argv[2], writer="process"))
+assert log.wait_ready(20)
+for number in range(20):
+    log.append(RiskEvent(EventType.THROTTLE, EventPriority.LOW, "test", {"number": number}))
+    if number == 9:
+        log._incarnation.staging.claim()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_number_that_a_killed_trader_had_claimed_keeps_nothing_from_the_volume(
+    path: Path, shared_memory: Path, events: Read, read: Read
+) -> None:
+    """The writer says that nobody will use it any more, and goes on behind it."""
+    command = [sys.executable, "-c", _VANISHING, str(path), str(shared_memory)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as trader:
+        assert trader.stdout is not None
+        trader.stdout.read()  # until its writer has ended, too
+    assert [record["data"]["number"] for record in events()] == list(range(20))
+    (gap,) = [record for record in read() if record["event_type"] == "AUDIT_GAP"]
+    assert gap["data"]["events"] == 1
+
+
+def test_a_trader_killed_before_the_first_seal_leaves_a_log_that_can_be_verified(
+    path: Path, shared_memory: Path, events: Read, verify: Verify
+) -> None:
+    """Its writer puts the seal in the place that was kept for it, and everything that was accepted behind."""
+    ring = create_ring(shared_memory, "a" * 32, str(path), 8)
+    mine, its = socket.socketpair()
+    bell, call = os.eventfd(0), os.eventfd(0)
+    numbers = (ring.descriptor, bell, call, its.fileno())
+    command = [sys.executable, "-c", "from riskbus.runtime.child import main; main()", *map(str, numbers)]
+    body = encode_event(RiskEvent(EventType.THROTTLE, EventPriority.LOW, "test", {"number": 2}))
+    with (
+        subprocess.Popen(["sleep", "100"]) as trader,
+        subprocess.Popen([*command, str(trader.pid)], pass_fds=numbers, stdout=subprocess.DEVNULL) as writer,
+        Connection(mine.detach()) as connection,
+    ):
+        its.close()
+        settings = AuditSettings(path=path)
+        connection.send((settings, f"{settings.stream_name()}/{ring.incarnation}", b"\1" * 32, ring.path, False))
+        while (message := connection.recv())[:2] != ("put", 1):
+            if message[0] == "put":
+                ring.put(*message[1:])
+                ring.put(2, body, EventPriority.LOW)
+            if message[0] in {"put", "claimed", "settings", "stage", "waiting_aside"}:
+                connection.send({"claimed": 3, "settings": settings}.get(message[0]))
+        trader.kill()
+        connection.close()
+        assert writer.wait(60) == 0
+    os.close(bell)
+    os.close(call)
+    ring.give_up()
+    assert [record["data"]["number"] for record in events()] == [2]
+    assert verify().worst is None
 
 
 def test_a_writer_that_comes_too_late_ends_without_a_word(shared_memory: Path, path: Path) -> None:
