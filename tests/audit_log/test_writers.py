@@ -68,7 +68,7 @@ def _once(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 _TRADER = """
-import sys
+import os, sys
 from riskbus.events import EventPriority, EventType, RiskEvent
 from riskbus.format.names import SegmentName
 from riskbus.format.record import encode_event
@@ -79,7 +79,7 @@ log = AuditLog(settings=AuditSettings(path=sys.argv[1], staging_dir=sys.argv[2],
 assert log.wait_ready(20)
 for number in range(3000):
     receipt = log.append(RiskEvent(EventType.THROTTLE, EventPriority.LOW, "test", {"number": number}))
-print("accepted", flush=True)
+os.write(1, b"accepted\n")  # in one piece, between the lines of the log
 input()
 """
 
