@@ -70,16 +70,13 @@ def _once(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 _TRADER = """
 import os, sys
 from riskbus.events import EventPriority, EventType, RiskEvent
-from riskbus.format.names import SegmentName
-from riskbus.format.record import encode_event
 from riskbus.runtime import AuditLog
-from riskbus.store.segment import Segment
 from riskbus.settings import AuditSettings
 log = AuditLog(settings=AuditSettings(path=sys.argv[1], staging_dir=sys.argv[2], writer="process"))
 assert log.wait_ready(20)
 for number in range(3000):
     receipt = log.append(RiskEvent(EventType.THROTTLE, EventPriority.LOW, "test", {"number": number}))
-os.write(1, b"accepted\n")  # in one piece, between the lines of the log
+os.write(1, b"accepted\\n")  # in one piece, between the lines of the log
 input()
 """
 

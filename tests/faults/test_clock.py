@@ -25,7 +25,8 @@ log = AuditLog()
 for line in sys.stdin:
     numbers = range(*map(int, line.split()))
     receipts = [log.append(RiskEvent(EventType.THROTTLE, EventPriority.LOW, "test", {"number": n})) for n in numbers]
-    print("durable" if receipts[-1].wait_durable(30) else "not durable", flush=True)
+    sys.stdout.write("durable\\n" if receipts[-1].wait_durable(30) else "not durable\\n")  # in one piece
+    sys.stdout.flush()
 assert log.close(30) == ()
 """
 

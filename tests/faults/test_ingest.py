@@ -40,7 +40,8 @@ def publish(numbers, padding):
         receipt = log.append(RiskEvent(EventType.THROTTLE, EventPriority(number % 4), "test", data))
     return receipt
 assert publish(range(20), 10).wait_durable(30)
-print("READY", flush=True)
+sys.stdout.write("READY\\n")  # in one piece, between the lines of the log
+sys.stdout.flush()
 sys.stdin.readline()
 publish(range(20, 120), 10)
 publish(range(120, 140), 9000)
