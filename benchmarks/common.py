@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from benchmarks.measuring import RunError, Sample, typical
+from riskbus import native
 from riskbus.mount.mountinfo import find_mount, read_mounts
 
 STAGING = Path("/dev/shm")  # noqa: S108 -- the default of RISK_AUDIT_STAGING_DIR
@@ -196,6 +197,7 @@ def machine(directory: Path) -> dict[str, str]:
         "python": interpreter
         if free_threaded() or not hasattr(sys, "_is_gil_enabled")
         else f"{interpreter} without GIL",
+        "riskbus": f"not compiled: {native.why_not}" if native.why_not else "compiled",
         "switch interval": f"{sys.getswitchinterval() * 1000:g} ms",
         "log directory": f"{directory} on {_filesystem(directory)}",
         "staging": f"{STAGING} on {_filesystem(STAGING)}",

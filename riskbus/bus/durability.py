@@ -2,9 +2,9 @@
 
 import sys
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
 
 from riskbus.bus.objectives import Breaches
 from riskbus.bus.tally import Histograms
@@ -12,9 +12,7 @@ from riskbus.bus_settings import LatencyPath
 from riskbus.events import EventPriority
 from riskbus.native import hot
 from riskbus.runtime import Receipt
-
-if TYPE_CHECKING:
-    from riskbus.runtime.progress import Progress
+from riskbus.runtime.progress import Moment
 
 _NOT_WATCHING = sys.maxsize
 
@@ -50,17 +48,12 @@ class Times:
         del times[: 2 * len(latencies_ns)]  # publishers append meanwhile
         return latencies_ns
 
-    def oldest(self) -> int:
-        """Return the number of the oldest record on its way, or more than any number."""
-        return min((seq for times in self._times for seq in times[:1]), default=_NOT_WATCHING)
-
 
 class DurabilityWatch:
-    """Keeps the times of records on their way, and looks at the clock whenever the log has made some durable.
+    """Keeps the times of records on their way, and hears from the log which of them were durable when.
 
-    The log calls back once for each batch, on its own thread. Only one thread at a time takes times out, so nothing is
-    counted twice; and it looks again when it is done, so nothing stays behind that a publisher put in meanwhile, who
-    was so slow that its record was durable before.
+    Only one thread at a time takes times out, so nothing is counted twice; and whoever is at it goes on until nobody
+    has added a moment, so nothing stays behind that a publisher put in late.
 
     Memory is bounded by what the log itself keeps while its volume is gone.
 
@@ -80,35 +73,34 @@ class DurabilityWatch:
         self._histograms = histograms
         self._breaches = breaches
         self._on_breach = on_breach
-        self._progress: Progress | None = None
+        self._moments: deque[Moment] = deque()
         self._beginning = threading.Lock()  # both are only ever tried, never waited for
         self._settling = threading.Lock()
 
     def attend(self, receipt: Receipt) -> None:
         """Begin to listen to the log; or take out a time that came late."""
+        released = self.times.attention
         if self._beginning.acquire(blocking=False):
-            self._progress = receipt.progress
             receipt.progress.listen(self._settle)
-        self._settle()
+            released = receipt.progress.durable_seq + 1
+        if released != _NOT_WATCHING:  # else another thread is at the lines above
+            self._settle([(released, perf_counter_ns())])
 
-    def _settle(self) -> None:
-        progress = self._progress
-        if progress is None or not self._settling.acquire(blocking=False):
-            return  # whoever is at it looks again
-        try:
-            now_ns = perf_counter_ns()
-            durable_seq = progress.durable_seq
-            self.times.attention = durable_seq + 1  # before the look: who comes after it calls
-            for priority in EventPriority:
-                self._take_out(priority, durable_seq, now_ns)
-        finally:
-            self._settling.release()
-        if self.times.oldest() <= progress.durable_seq:
-            self._settle()
+    def _settle(self, moments: Sequence[Moment]) -> None:
+        self._moments.extend(moments)
+        while self._moments and self._settling.acquire(blocking=False):
+            try:
+                while self._moments:
+                    self._take_out(*self._moments.popleft())
+            finally:
+                self._settling.release()
 
-    def _take_out(self, priority: EventPriority, durable_seq: int, now_ns: int) -> None:
-        latencies_ns = self.times.take(priority, durable_seq, now_ns)
-        late = self._histograms.add(LatencyPath.DURABLE, priority, latencies_ns)
-        if late:
-            self._breaches.note(LatencyPath.DURABLE, priority, max(latencies_ns), late)
-            self._on_breach()
+    def _take_out(self, released: int, at_ns: int) -> None:
+        if released > self.times.attention or self.times.attention == _NOT_WATCHING:
+            self.times.attention = released
+        for priority in EventPriority:
+            latencies_ns = self.times.take(priority, released - 1, at_ns)
+            late = self._histograms.add(LatencyPath.DURABLE, priority, latencies_ns)
+            if late:
+                self._breaches.note(LatencyPath.DURABLE, priority, max(latencies_ns), late)
+                self._on_breach()

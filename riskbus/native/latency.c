@@ -113,17 +113,6 @@ static PyObject *take(PyObject *object, PyObject *args)
     return latencies;
 }
 
-static PyObject *oldest(PyObject *object, PyObject *Py_UNUSED(none))
-{
-    long long least = PY_SSIZE_T_MAX;
-    for (int level = 0; level < PRIORITIES; level++) {
-        const Queue *queue = &((Times *)object)->queues[level];
-        if (queue->count > 0 && queue->times[queue->first].seq < least)
-            least = queue->times[queue->first].seq;
-    }
-    return PyLong_FromLongLong(least);
-}
-
 static PyObject *new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(keywords))
 {
     Times *self = (Times *)type->tp_alloc(type, 0);
@@ -149,7 +138,6 @@ static PyMemberDef members[] = {
 static PyMethodDef methods[] = {
     {"put", put, METH_VARARGS, NULL},
     {"take", take, METH_VARARGS, NULL},
-    {"oldest", oldest, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -7,8 +7,8 @@ import sys
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from threading import Lock
-from time import monotonic
-from typing import Any
+from time import monotonic, perf_counter_ns
+from typing import TYPE_CHECKING, Any
 
 from riskbus.format.checkpoint import Checkpoint, Signer
 from riskbus.metrics import AuditMetrics
@@ -18,9 +18,16 @@ from riskbus.runtime.writer import Writer
 from riskbus.settings import AuditSettings
 from riskbus.store.ring import Ring
 from riskbus.store.ring_files import attach_ring
+from riskbus.store.ring_header import WAITING
+
+if TYPE_CHECKING:
+    from riskbus.runtime.progress import Moment
 
 _FAREWELL = 1.0  # seconds that lines which were queued last get when the process ends
 _NEWS = 0.25  # seconds between two messages about how it does, where nothing urgent changed
+_SETTLED = (
+    0.05  # and about what became durable, where nobody waits: each message keeps a publisher waiting for a moment
+)
 
 
 class TraderEndedError(Exception):
@@ -36,7 +43,8 @@ class RemoteFeed:
         self.ring = ring
         self._metrics = metrics
         self._told: tuple[object, ...] = ()
-        self._tell_at = 0.0
+        self._told_at = float("-inf")
+        self._moments: list[Moment] = []
         self._connection = connection
         self._bell = bell
         self._call = call
@@ -86,16 +94,19 @@ class RemoteFeed:
             os.eventfd_read(self._bell)
 
     def settled(self) -> None:
-        """Tell those who wait that more is durable."""
-        self.news(now=True, kind="settled")
+        """Tell those who wait that more is durable; who only listens hears of it with the next news."""
+        self._moments.append((self.ring.released, perf_counter_ns()))
+        self.news(now=self.ring.awaited == WAITING)
 
-    def news(self, *, now: bool = False, kind: str = "news") -> None:
+    def news(self, *, now: bool = False) -> None:
         """Tell the trader's process how the writer does, where something urgent changed, and now and then otherwise."""
         metrics = self._metrics
         urgent = (metrics.failing, metrics.write_failures, metrics.segments, metrics.checkpoints, metrics.mount)
-        if now or urgent != self._told or monotonic() >= self._tell_at:
-            self._told, self._tell_at = urgent, monotonic() + _NEWS
-            self.tell(kind, metrics)
+        due = self._told_at + (_SETTLED if self._moments else _NEWS)
+        if now or urgent != self._told or monotonic() >= due:
+            self._told, self._told_at = urgent, monotonic()
+            moments, self._moments = self._moments, []
+            self.tell("news", metrics, moments)
 
     def tell(self, kind: str, *details: object) -> None:
         """Send a message that needs no answer."""

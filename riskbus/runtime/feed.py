@@ -3,6 +3,7 @@
 from _thread import allocate_lock
 from collections.abc import Callable
 from contextlib import suppress
+from time import perf_counter_ns
 from typing import Protocol
 
 from riskbus.runtime.progress import Progress
@@ -91,9 +92,13 @@ class LocalFeed:
         self.declare = staging.declare
         self.waiting_aside = staging.waiting_aside
         self.wait = bell.wait
-        self.settled = progress.call_back
+        self._call_back = progress.call_back
 
     @property
     def claimed(self) -> int:
         """How many numbers were claimed."""
         return self._staging.claimed
+
+    def settled(self) -> None:
+        """Tell those who wait that more is durable."""
+        self._call_back([(self.ring.released, perf_counter_ns())])

@@ -28,7 +28,7 @@ from riskbus.errors import SettingsError
 from riskbus.format.checkpoint import Checkpoint
 from riskbus.metrics import AuditMetrics
 from riskbus.runtime.host import Equipment
-from riskbus.runtime.progress import Progress
+from riskbus.runtime.progress import Moment, Progress
 from riskbus.store import posix
 
 if TYPE_CHECKING:
@@ -94,7 +94,6 @@ class ProcessHost:
             "settings": lambda: equipment.settings,
         }
         self._hear: dict[str, Callable[..., object]] = {
-            "settled": self._note_settled,
             "say": equipment.say,
             "checkpoint": self._note_checkpoint,
             "news": self._note_news,
@@ -199,15 +198,13 @@ class ProcessHost:
         self.latest = checkpoint
         self._equipment.on_checkpoint(checkpoint)
 
-    def _note_settled(self, metrics: AuditMetrics) -> None:
-        self._note_news(metrics)
-        self.progress.call_back()
-
-    def _note_news(self, metrics: AuditMetrics) -> None:
+    def _note_news(self, metrics: AuditMetrics, moments: list[Moment]) -> None:
         self.failing = bool(metrics.failing)
         self.mount = metrics.mount
         metrics.absorb(self._earlier)
         self._equipment.metrics.__dict__.update(vars(metrics))
+        if moments:
+            self.progress.call_back(moments)
 
 
 def _channel() -> tuple[socket, socket, FileIO]:

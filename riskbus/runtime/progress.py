@@ -1,11 +1,15 @@
 """How far the log is durable, and who waits for it."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from time import perf_counter_ns
 from weakref import WeakMethod
 
 from riskbus.store.ring import Ring
 from riskbus.store.ring_header import LISTENING, WAITING
+
+Moment = tuple[int, int]
+"""Records with numbers below the first were durable at the second, as `time.perf_counter_ns` counts."""
 
 
 class Progress:
@@ -23,7 +27,7 @@ class Progress:
         self.hurry = hurry
         self._ring = ring
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
-        self._listeners: list[WeakMethod[Callable[[], None]]] = []
+        self._listeners: list[WeakMethod[Callable[[Sequence[Moment]], None]]] = []
 
     @property
     def durable_seq(self) -> int:
@@ -44,21 +48,21 @@ class Progress:
         else:
             self.hurry()
 
-    def listen(self, method: Callable[[], None]) -> None:
-        """Call a method whenever more is durable, on the writer's thread, as long as its object lives."""
+    def listen(self, method: Callable[[Sequence[Moment]], None]) -> None:
+        """Call a method with what became durable when, now and then, on the writer's thread, while its object lives."""
         self._listeners.append(WeakMethod(method))
         self._ring.awaited = self._ring.awaited or LISTENING
 
     def end(self) -> None:
         """Declare that nothing more will become durable."""
         self.ended = True
-        self.call_back()
+        self.call_back([(self._ring.released, perf_counter_ns())])
 
     def _settled(self, seq: int) -> bool:
         return self.ended or seq <= self.durable_seq
 
-    def call_back(self) -> None:
-        """Tell those who wait for what is durable now, and those who listen. One thread at a time."""
+    def call_back(self, moments: Sequence[Moment]) -> None:
+        """Tell those who wait for what is durable now, and those who listen of these moments. One thread at a time."""
         self._ring.awaited = LISTENING if self._listeners else 0
         for _ in range(len(self._waiting)):
             seq, callback = self._waiting.popleft()
@@ -73,4 +77,4 @@ class Progress:
             if method is None:
                 self._listeners.remove(listener)
             else:
-                method()
+                method(moments)
