@@ -9,12 +9,6 @@ from riskbus.runtime.staging import CONTROL
 _PATIENCE = 10.0  # seconds that a claimed number may stay empty; far above any scheduling delay
 
 
-def hole() -> bytes:
-    """Return the body of the record that stands where a publisher's would."""
-    payload = control.gap_payload("a publisher vanished between claiming this number and using it", 1)
-    return control.encode_now("AUDIT_GAP", payload)
-
-
 class Holes:
     """Declares the number that the writer waits for a hole, when that takes too long. The writer's thread only."""
 
@@ -28,5 +22,6 @@ class Holes:
         if progressed or self._feed.claimed <= awaited:
             self._since = now
         elif now - self._since > _PATIENCE:
-            self._feed.put(awaited, hole(), CONTROL)
+            payload = control.gap_payload("a publisher vanished between claiming this number and using it", 1)
+            self._feed.put(awaited, control.encode_now("AUDIT_GAP", payload), CONTROL)
             self._feed.declare(awaited)

@@ -26,7 +26,7 @@ from riskbus.runtime.batch import BATCH, Batch, Intake
 from riskbus.runtime.control import Say
 from riskbus.runtime.courier import Courier
 from riskbus.runtime.feed import Feed, take
-from riskbus.runtime.holes import Holes, hole
+from riskbus.runtime.holes import Holes
 from riskbus.runtime.inheritance import Inheritance
 from riskbus.runtime.journal import Journal, Listener, Outage
 from riskbus.runtime.link import Link
@@ -121,14 +121,12 @@ class Writer:
     def finish_alone(self) -> None:
         """Bring to disk what was put down, after the end of the process that publishes; then release everything.
 
-        A number that it had claimed and not used is a hole for good, or the place of the seal of AUDIT_OPEN.
+        What comes after a number that a publisher had claimed and did not live to use stays in the ring, for the next
+        process. Only the place of the seal of AUDIT_OPEN is filled, as nobody else can.
         """
         self._take_rest()
-        while self._intake.next and any(held.seq > self._intake.next for held in self._ring.held()):
-            if self._intake.next == 1:
-                self._ring.put(1, self._seal_body(self._sealer.first(self._intake.edge)), CHECKPOINT)
-            else:
-                self._ring.put(self._intake.next, hole(), CONTROL)
+        if self._intake.next == 1 and any(held.seq > 1 for held in self._ring.held()):
+            self._ring.put(1, self._seal_body(self._sealer.first(self._intake.edge)), CHECKPOINT)
             self._take_rest()
         self._journal.push()
         self.release()

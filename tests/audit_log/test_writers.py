@@ -98,34 +98,6 @@ def test_the_writer_finishes_and_ends_when_its_trader_is_killed(path: Path, shar
     assert [record["data"]["number"] for record in events()] == list(range(3000))
 
 
-_VANISHING = """
-import os, signal, sys
-from riskbus.events import EventPriority, EventType, RiskEvent
-from riskbus.runtime import AuditLog
-from riskbus.settings import AuditSettings
-log = AuditLog(settings=AuditSettings(path=sys.argv[1], staging_dir=sys.argv[2], writer="process"))
-assert log.wait_ready(20)
-for number in range(20):
-    log.append(RiskEvent(EventType.THROTTLE, EventPriority.LOW, "test", {"number": number}))
-    if number == 9:
-        log._incarnation.staging.claim()
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_a_number_that_a_killed_trader_had_claimed_keeps_nothing_from_the_volume(
-    path: Path, shared_memory: Path, events: Read, read: Read
-) -> None:
-    """The writer says that nobody will use it any more, and goes on behind it."""
-    command = [sys.executable, "-c", _VANISHING, str(path), str(shared_memory)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as trader:
-        assert trader.stdout is not None
-        trader.stdout.read()  # until its writer has ended, too
-    assert [record["data"]["number"] for record in events()] == list(range(20))
-    (gap,) = [record for record in read() if record["event_type"] == "AUDIT_GAP"]
-    assert gap["data"]["events"] == 1
-
-
 def test_a_trader_killed_before_the_first_seal_leaves_a_log_that_can_be_verified(
     path: Path, shared_memory: Path, events: Read, verify: Verify
 ) -> None:
