@@ -265,10 +265,4 @@ static PyType_Spec spec = {
     .slots = type_slots,
 };
 
-int add_append(PyObject *module)
-{
-    PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
-    int status = type == NULL ? -1 : PyModule_AddType(module, (PyTypeObject *)type);
-    Py_XDECREF(type);
-    return status;
-}
+int add_append(PyObject *module) { return add_type(module, &spec); }

@@ -4,7 +4,6 @@
 #include "module.h"
 
 #include <pthread.h>
-#include <time.h>
 
 enum { EVENT_TYPE, PRIORITY, SOURCE, DATA, METADATA, EVENT_ID, TIMESTAMP_NS, PARAMETERS };
 enum { REQUIRED = SOURCE + 1, DIGITS = 12, UUID = 36 };
@@ -129,9 +128,7 @@ static PyObject *or_empty(PyObject *payload) { return payload != NULL ? Py_NewRe
 /* What the event's record will say; NULL with an exception if something is not as usual after all. */
 static PyObject *make_fields(PyObject *const *found)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    long long now_ns = now.tv_sec * 1000000000LL + now.tv_nsec;
+    long long now_ns = clock_ns(CLOCK_REALTIME);
     long level = PyLong_AsLong(found[PRIORITY]);
     if (level < 0 || level >= PyTuple_GET_SIZE(self.level_names))
         return PyErr_Format(PyExc_ValueError, "there is no such priority");

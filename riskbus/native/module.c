@@ -6,6 +6,21 @@
 
 #include <structmember.h>
 
+int add_type(PyObject *module, PyType_Spec *spec)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    int status = type == NULL ? -1 : PyModule_AddType(module, (PyTypeObject *)type);
+    Py_XDECREF(type);
+    return status;
+}
+
+int64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
 Py_ssize_t slot_offset(PyTypeObject *type, const char *name)
 {
     PyObject *slot = PyDict_GetItemString(type->tp_dict, name);

@@ -5,6 +5,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stdint.h>
+#include <time.h>
 
 enum { PRIORITIES = 4, MOST_BOUNDS = 64 /* of latency buckets */ };
 
@@ -15,6 +16,12 @@ int add_event(PyObject *module);
 int add_publish(PyObject *module);
 int add_latency(PyObject *module);
 int add_batch(PyObject *module);
+
+/* Add a type of this module; -1 with an exception where that fails. */
+int add_type(PyObject *module, PyType_Spec *spec);
+
+/* What a clock of the system says, in nanoseconds. */
+int64_t clock_ns(clockid_t clock);
 
 /* Where an instance of this class has the slot with this name, or -1 with an exception. */
 Py_ssize_t slot_offset(PyTypeObject *type, const char *name);

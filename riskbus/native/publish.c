@@ -4,8 +4,6 @@
    quarantine, goes to `hand_on` of that class after it was recorded. */
 #include "publish.h"
 
-#include <time.h>
-
 PublishText publish_text;
 
 /* An event on its way. */
@@ -17,13 +15,8 @@ typedef struct {
     int64_t published_ns;
 } Passage;
 
-static int64_t clock_ns(const Publish *self)
-{
-    struct timespec now = {0, 0};
-    if (self->timed)
-        clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
+/* Now, or 0 where nothing is timed. */
+static int64_t now_ns_for(const Publish *self) { return self->timed ? clock_ns(CLOCK_MONOTONIC) : 0; }
 
 /* Call a method whose result says nothing; -1 with an exception if it raises. */
 static int tell(PyObject *object, PyObject *name, PyObject *const *args, size_t count)
@@ -127,7 +120,7 @@ static PyObject *take_failure(Publish *self, Passage *passage, PyObject *subscri
     PyObject *args[] = {subscription, passage->event, error};
     PyObject *failure = PyObject_VectorcallMethod(publish_text.note_failure, args, 3, NULL);
     if (!foreign)
-        count(self, PUBLISH, passage, clock_ns(self) - passage->published_ns);
+        count(self, PUBLISH, passage, now_ns_for(self) - passage->published_ns);
     if (foreign || failure == NULL || tell(self->log, publish_text.hurry, NULL, 0) < 0) {
         Py_XDECREF(type);
         Py_XDECREF(error);
@@ -163,7 +156,7 @@ static int64_t deliver(Publish *self, Passage *passage, PyObject *subscription, 
     Py_XDECREF(result);
     if (failure == NULL)
         return -1;
-    int64_t now_ns = clock_ns(self);
+    int64_t now_ns = now_ns_for(self);
     count(self, HAND_OFF, passage, started_ns - passage->published_ns);
     count(self, HANDLER, passage, now_ns - started_ns);
     int status = 0;
@@ -179,10 +172,8 @@ static PyObject *queue(Publish *self, const Passage *passage)
     PyObject *queued = PyTuple_GET_ITEM(passage->route, QUEUED);
     if (PyTuple_GET_SIZE(queued) == 0)
         return Py_NewRef(Py_None);
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t now_ns = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-    PyObject *published = PyLong_FromLongLong(passage->published_ns ? passage->published_ns : now_ns);
+    PyObject *published =
+        PyLong_FromLongLong(passage->published_ns ? passage->published_ns : clock_ns(CLOCK_MONOTONIC));
     PyObject *args[] = {self->dispatcher, queued, passage->event, published};
     PyObject *patient = published == NULL ? NULL : PyObject_VectorcallMethod(publish_text.dispatch, args, 4, NULL);
     Py_XDECREF(published);
@@ -209,7 +200,7 @@ static int hand_on(Publish *self, Passage *passage, PyObject *receipt, PyObject 
         watch_durability(self, passage, receipt) < 0)
         return -1;
     PyObject *inlined = PyTuple_GET_ITEM(passage->route, INLINE);
-    int64_t now_ns = clock_ns(self);
+    int64_t now_ns = now_ns_for(self);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(inlined); i++)
         if ((now_ns = deliver(self, passage, PyTuple_GET_ITEM(inlined, i), now_ns)) < 0)
             return -1;
@@ -221,7 +212,7 @@ static int hand_on(Publish *self, Passage *passage, PyObject *receipt, PyObject 
     if (PyObject_IsTrue(patient)) {
         if (tell(self->dispatcher, publish_text.wait_for_room, &patient, 1) < 0)
             return -1;
-        now_ns = clock_ns(self);
+        now_ns = now_ns_for(self);
     }
     return settle(self, passage, now_ns - passage->published_ns);
 }
@@ -233,7 +224,7 @@ PyObject *publish(PyObject *callable, PyObject *const *args, size_t nargsf, PyOb
         (names != NULL && PyTuple_GET_SIZE(names) == 1 &&
          PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "event") != 0))
         return PyErr_Format(PyExc_TypeError, "publish() takes exactly one argument, event");
-    Passage passage = {.published_ns = clock_ns(self)};
+    Passage passage = {.published_ns = now_ns_for(self)};
     PyObject *stage[] = {self->log, args[0]};
     PyObject *receipt = PyObject_VectorcallMethod(publish_text.stage, stage, 2, NULL);
     if (receipt == NULL)

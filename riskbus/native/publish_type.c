@@ -187,10 +187,4 @@ static int intern_names(void)
     return 0;
 }
 
-int add_publish(PyObject *module)
-{
-    PyObject *type = intern_names() < 0 ? NULL : PyType_FromModuleAndSpec(module, &spec, NULL);
-    int status = type == NULL ? -1 : PyModule_AddType(module, (PyTypeObject *)type);
-    Py_XDECREF(type);
-    return status;
-}
+int add_publish(PyObject *module) { return intern_names() < 0 ? -1 : add_type(module, &spec); }

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
 _FAREWELL = 1.0  # seconds that lines which were queued last get when the process ends
 _NEWS = 0.25  # seconds between two messages about how it does, where nothing urgent changed
-_SETTLED = (
-    0.05  # and about what became durable, where nobody waits: each message keeps a publisher waiting for a moment
-)
+_SETTLED = 0.05  # and about what became durable, where nobody waits: a message makes publishers wait a little
 
 
 class TraderEndedError(Exception):

@@ -19,7 +19,7 @@ from riskbus.store.ring_files import create_ring
 SLOTS = 256
 LARGEST = (1 << 40) - 1 - 3 * SLOTS  # a word has room for so large a number, and for those of the next rounds
 
-compiled = pytest.mark.skipif(batches._take is None, reason="not compiled, or no libcrypto")  # noqa: SLF001
+compiled = pytest.mark.skipif(batches._take is None, reason="not compiled, or no libcrypto")  # noqa: SLF001 -- it is what decides
 
 numbers = st.one_of(st.integers(0, 20), st.integers(0, 12).map(lambda power: 10**power - 1), st.integers(0, LARGEST))
 lengths = st.one_of(st.sampled_from([0, 1, 2, 3, 503, 504, 505, ROOM - 1, ROOM]), st.integers(0, ROOM))
