@@ -259,4 +259,4 @@ def _check_time(timestamp_ns: int) -> int:
 
 
 if hot is not None:
-    hot.make_events(RiskEvent, EventType, EventPriority, _PRIORITIES, event_type_name, stamps)
+    hot.make_events(RiskEvent, EventType, EventPriority, _PRIORITIES, event_type_name)

@@ -12,6 +12,8 @@ from functools import lru_cache
 from itertools import chain, repeat
 from typing import NamedTuple
 
+from riskbus.native import hot
+
 _MILLISECOND = 1_000_000  # nanoseconds
 _LEAST, _BEYOND = 10**11, 10**12  # numbers of twelve decimal digits, which read as hexadecimal digits, too
 
@@ -36,32 +38,20 @@ latest = Moment(0, 0, "", "")
 _random = random.Random()  # noqa: S311 -- unique, not secret; of its own, as programs seed the module's
 
 
-def _numbers() -> Callable[[], int]:
-    """Return what counts up from a random start, and begins again after days of full speed."""
-    start = _random.randrange(_LEAST, _BEYOND // 2)
-    return chain(range(start, _BEYOND), chain.from_iterable(repeat(range(_LEAST, _BEYOND)))).__next__
-
-
-next_serial = _numbers()
-
-
 def begin_again() -> None:
     """Draw anew; for the child of a fork, which must not repeat its parent's identifiers."""
     global latest, next_serial  # noqa: PLW0603 -- the cache and the counter of this process
     _random.seed()
     latest = Moment(0, 0, "", "")
-    _second.cache_clear()
+    second.cache_clear()
     next_serial = _numbers()
-
-
-os.register_at_fork(after_in_child=begin_again)
 
 
 def moment(timestamp_ns: int) -> Moment:
     """Return what the stamps of a time's millisecond begin with, and remember it as the latest. Thread-safe."""
     global latest  # noqa: PLW0603 -- a cache of one entry
     millisecond = timestamp_ns // _MILLISECOND
-    text, rest = _second(millisecond // 1000)
+    text, rest = second(millisecond // 1000)
     begin_ns = millisecond * _MILLISECOND
     latest = Moment(
         begin_ns,
@@ -93,9 +83,23 @@ def _of(timestamp_ns: int) -> Moment:
 
 
 @lru_cache(maxsize=8)
-def _second(second: int) -> tuple[str, str]:
+def second(number: int) -> tuple[str, str]:
     """Return the text of a second, and what its identifiers have after the time: version, variant, random bits."""
     bits = _random.getrandbits(26)
     # Not strftime, which imports a module, and so fails while the interpreter ends.
-    text = datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()
+    text = datetime.fromtimestamp(number, UTC).replace(tzinfo=None).isoformat()
     return text, f"-7{bits >> 14:03x}-{0x8000 | bits & 0x3FFF:04x}-"
+
+
+def _numbers() -> Callable[[], int]:
+    """Return what counts up from a random start, and begins again after days of full speed."""
+    start = _random.randrange(_LEAST, _BEYOND // 2)
+    if hot is not None:
+        hot.begin_stamps(second, start, _LEAST, _BEYOND)
+        count: Callable[[], int] = hot.next_serial
+        return count
+    return chain(range(start, _BEYOND), chain.from_iterable(repeat(range(_LEAST, _BEYOND)))).__next__
+
+
+next_serial = _numbers()
+os.register_at_fork(after_in_child=begin_again)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from time import monotonic
 
 from riskbus.bus.delivery import Delivery
 from riskbus.bus.dispatcher import Dispatcher
@@ -11,7 +12,7 @@ from riskbus.bus.outcomes import LATENCY_SLO_BREACH, Outcomes
 from riskbus.bus.quarantine import Quarantine
 from riskbus.bus.subscription import Subscription
 from riskbus.bus.tally import Histograms
-from riskbus.bus.watch import Watch
+from riskbus.bus.watch import PERIOD_SECONDS, Watch
 from riskbus.bus.workers import Workers
 from riskbus.bus_settings import BusSettings
 from riskbus.events import RiskEvent
@@ -19,7 +20,6 @@ from riskbus.settings import Durability
 
 _log = logging.getLogger("riskbus.bus")
 
-_FOLD_EVERY = 5  # looks of the watch, a quarter of a second: a fold holds up who publishes meanwhile
 _NS_PER_US = 1_000
 _NS_PER_SECOND = 1_000_000_000
 
@@ -63,10 +63,11 @@ class Machinery:
         self._notices = Notices(publish)
         self._quarantine = Quarantine(slow_ns, self._notices.send)
         self._watch = Watch(
-            (self._look_at_workers, self._look_at_subscribers, self._look_at_breaches, self._look_at_latencies)
+            (self._look_at_workers, self._look_at_subscribers, self._look_at_breaches, self._look_at_latencies),
+            lambda: self._workers.running,
         )
         self.histograms = Histograms()
-        self._until_fold = _FOLD_EVERY
+        self._folded_at = float("-inf")
         self.delivery = Delivery(self.histograms, outcomes, slow_ns, self._slow_inline, self._watch.start)
         self._outcomes = outcomes
         self._workers = Workers(settings.max_workers, self.delivery.call_next, self._watch.ask)
@@ -109,9 +110,9 @@ class Machinery:
         self._quarantine.look(self._subscriptions())
 
     def _look_at_latencies(self, _asked: bool) -> None:
-        self._until_fold -= 1
-        if not self._until_fold:
-            self._until_fold = _FOLD_EVERY
+        now = monotonic()
+        if now - self._folded_at >= PERIOD_SECONDS:  # not more often: a fold holds up who publishes meanwhile
+            self._folded_at = now
             self.histograms.fold()
 
     def _look_at_breaches(self, _asked: bool) -> None:

@@ -12,6 +12,7 @@ from riskbus.bus.evidence import EvidenceCheck
 from riskbus.bus.mailbox import Item
 from riskbus.bus.queueing import DropReason
 from riskbus.bus.routes import Routes
+from riskbus.bus.subscription import Subscription
 from riskbus.bus.tally import BUCKET_BOUNDS_NS, PENDING_LIMIT, Histograms, Tallies
 from riskbus.bus_settings import LatencyPath
 from riskbus.completeness import REQUIREMENTS
@@ -126,6 +127,7 @@ class Publishing:
             event=RiskEvent,
             event_type=EventType,
             receipt=Receipt,
+            subscription=Subscription,
             bounds_ns=BUCKET_BOUNDS_NS,
             timed=self._clock is perf_counter_ns,
         )

@@ -37,6 +37,8 @@ class Routes:
         known: Routes that were found before, by the name of the event type.
     """
 
+    __slots__ = ("_lock", "known", "subscriptions")
+
     def __init__(self, subscriptions: tuple[Subscription, ...] = ()) -> None:
         self._lock = threading.Lock()
         self.subscriptions = subscriptions

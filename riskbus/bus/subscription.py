@@ -86,6 +86,27 @@ class Subscription:
         quarantined_ns: Since when, as `time.perf_counter_ns` counts.
     """
 
+    __slots__ = (
+        "_dropped",
+        "_dropped_by",
+        "_failed",
+        "_keep",
+        "_lock",
+        "_missed_before",
+        "_quarantines",
+        "bounds",
+        "event_types",
+        "handler",
+        "inline",
+        "is_async",
+        "loop",
+        "mailboxes",
+        "name",
+        "quarantined",
+        "quarantined_ns",
+        "schedule",
+    )
+
     mailboxes: tuple[Mailbox, ...]
     schedule: Callable[[Mailbox], None]
 

@@ -5,8 +5,11 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-_PERIOD_SECONDS = 0.05
-"""Long enough to cost nothing, short enough for a human's patience."""
+PERIOD_SECONDS = 0.25
+"""Each look makes a publisher wait a little, so there are few."""
+
+_SHORT_SECONDS = 0.05
+"""Where there are workers: so soon another comes to the help of those that are stuck."""
 
 _log = logging.getLogger("riskbus.bus")
 
@@ -18,10 +21,12 @@ class Watch:
 
     Args:
         looks: What is called each time, with whether somebody asked for it.
+        workers_run: Whether there are workers, which may be stuck.
     """
 
-    def __init__(self, looks: Sequence[Callable[[bool], None]]) -> None:
+    def __init__(self, looks: Sequence[Callable[[bool], None]], workers_run: Callable[[], bool]) -> None:
         self._looks = looks
+        self._workers_run = workers_run
         self._asked = threading.Event()
         self._stopping = False
         self._starting = threading.Lock()  # held once the thread runs
@@ -43,7 +48,7 @@ class Watch:
 
     def _run(self) -> None:
         while not self._stopping:
-            asked = self._asked.wait(_PERIOD_SECONDS)
+            asked = self._asked.wait(_SHORT_SECONDS if self._workers_run() else PERIOD_SECONDS)
             self._asked.clear()
             for look in self._looks:
                 try:

@@ -117,6 +117,11 @@ class Workers:
         for _ in range(remaining):
             self._general_tokens.put(False)
 
+    @property
+    def running(self) -> bool:
+        """Whether the threads run."""
+        return self._reserved is not None
+
     def relieve(self, asked: bool) -> None:
         """Add a worker where all are stuck: no event handled since the last call, or somebody asks. One thread only."""
         handled = [worker.handled for worker in self._general]

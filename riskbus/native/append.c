@@ -20,8 +20,8 @@ typedef struct {
     PyObject *rescue;      /* (seq, event, error): records the event otherwise; raises what must not be kept back */
     PyObject *second_look; /* (seq, event) -> receipt or None */
     PyTypeObject *receipt, *event;
-    PyObject *str_fields, *str_priority, *str_attention;
-    Py_ssize_t offset_seq, offset_progress, offset_fields, offset_priority;
+    PyObject *str_fields, *str_priority;
+    Py_ssize_t offset_attention, offset_seq, offset_progress, offset_fields, offset_priority;
     Py_buffer memory;
     Ring ring;
     uint64_t limit; /* the largest number that surely has a slot */
@@ -127,19 +127,16 @@ static PyObject *append(PyObject *callable, PyObject *const *args, size_t nargsf
     PyObject *seq = Py_TYPE(self->numbers)->tp_iternext(self->numbers);
     if (seq == NULL)
         return NULL;
-    PyObject *receipt = NULL, *attention = NULL;
+    PyObject *receipt = NULL;
     PyObject *priority = record(self, seq, event);
     if (priority == NULL &&
         (rescue(self, seq, event) < 0 || (priority = PyObject_GetAttr(event, self->str_priority)) == NULL))
         goto end;
     receipt = make_receipt(self, seq);
-    attention = receipt == NULL ? NULL : PyObject_GetAttr(self->staging, self->str_attention);
-    if (attention == NULL)
-        Py_CLEAR(receipt);
-    else if (attention != Py_False || PyLong_AsLong(priority) == 0)
+    if (receipt != NULL &&
+        (*(PyObject **)((char *)self->staging + self->offset_attention) != Py_False || PyLong_AsLong(priority) == 0))
         receipt = look_again(self, seq, event, receipt);
 end:
-    Py_XDECREF(attention);
     Py_XDECREF(priority);
     Py_DECREF(seq);
     return receipt;
@@ -173,12 +170,12 @@ static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->event = (PyTypeObject *)Py_NewRef(event);
     self->str_fields = PyUnicode_InternFromString("fields");
     self->str_priority = PyUnicode_InternFromString("priority");
-    self->str_attention = PyUnicode_InternFromString("attention");
+    self->offset_attention = slot_offset(Py_TYPE(staging), "attention");
     self->offset_seq = slot_offset(self->receipt, "seq");
     self->offset_progress = slot_offset(self->receipt, "progress");
     self->offset_fields = slot_offset(self->event, "fields");
     self->offset_priority = slot_offset(self->event, "priority");
-    if (!self->str_fields || !self->str_priority || !self->str_attention || self->offset_seq < 0 ||
+    if (!self->str_fields || !self->str_priority || self->offset_attention < 0 || self->offset_seq < 0 ||
         self->offset_progress < 0 || self->offset_fields < 0 || self->offset_priority < 0 ||
         PyObject_GetBuffer(memory, &self->memory, PyBUF_WRITABLE) < 0)
         goto failed;
@@ -234,7 +231,6 @@ static void dealloc(PyObject *object)
     clear(object);
     Py_CLEAR(self->str_fields);
     Py_CLEAR(self->str_priority);
-    Py_CLEAR(self->str_attention);
     if (self->memory.obj != NULL)
         PyBuffer_Release(&self->memory);
     type->tp_free(self);

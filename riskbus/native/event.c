@@ -1,12 +1,9 @@
 /* `make_events`: has `RiskEvent(…)` made here, where all its arguments are as usual.
 
    What is unusual (a subclass, a time that was given, an argument that is wrong) goes to RiskEvent.__init__. */
-#include "module.h"
-
-#include <pthread.h>
+#include "stamps.h"
 
 enum { EVENT_TYPE, PRIORITY, SOURCE, DATA, METADATA, EVENT_ID, TIMESTAMP_NS, PARAMETERS };
-enum { REQUIRED = SOURCE + 1, DIGITS = 12, UUID = 36 };
 enum { TS, ID, TYPE, LEVEL, FROM, FIGURES, CIRCUMSTANCES, NANOSECONDS, FIELDS };
 
 static const char *const parameters[PARAMETERS] = {"event_type", "priority", "source",      "data",
@@ -21,17 +18,11 @@ static struct {
     PyTypeObject *priority;   /* EventPriority */
     PyObject *level_names;    /* by priority */
     PyObject *name_of;        /* events.event_type_name */
-    PyObject *stamps;         /* the module */
     PyObject *parameter_names[PARAMETERS];
     PyObject *field_names[FIELDS];
     PyObject *template; /* the fields of an event, None each */
     Py_ssize_t offset_type, offset_priority, offset_fields;
-    /* the latest moment, as in stamps.py, and who counts */
-    long long begin_ns, end_ns;
-    PyObject *prefix, *text, *next_serial;
 } self;
-
-static void forget_moment(void) { self.begin_ns = self.end_ns = 0; }
 
 static PyObject *make_slowly(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *names)
 {
@@ -73,49 +64,6 @@ static int sort_arguments(PyObject **found, PyObject *const *args, Py_ssize_t co
            Py_IS_TYPE(found[PRIORITY], self.priority);
 }
 
-/* Ask stamps.py for the moment of a time; -1 with an exception if that fails. */
-static int look_up_moment(long long now)
-{
-    PyObject *serial = PyObject_GetAttrString(self.stamps, "next_serial");
-    PyObject *moment = serial == NULL ? NULL : PyObject_CallMethod(self.stamps, "moment", "L", now);
-    long long begin_ns, end_ns;
-    PyObject *prefix, *text;
-    if (moment == NULL || !PyArg_ParseTuple(moment, "LLUU", &begin_ns, &end_ns, &prefix, &text)) {
-        Py_XDECREF(serial);
-        Py_XDECREF(moment);
-        return -1;
-    }
-    Py_XSETREF(self.prefix, Py_NewRef(prefix));
-    Py_XSETREF(self.text, Py_NewRef(text));
-    Py_XSETREF(self.next_serial, serial);
-    self.begin_ns = begin_ns;
-    self.end_ns = end_ns;
-    Py_DECREF(moment);
-    return 0;
-}
-
-/* A new identifier: what all of the moment begin with, and the next number. */
-static PyObject *new_id(void)
-{
-    PyObject *number = PyObject_CallNoArgs(self.next_serial);
-    if (number == NULL)
-        return NULL;
-    unsigned long long serial = PyLong_AsUnsignedLongLong(number);
-    Py_DECREF(number);
-    if (PyErr_Occurred())
-        return NULL;
-    if (!PyUnicode_IS_COMPACT_ASCII(self.prefix) || PyUnicode_GET_LENGTH(self.prefix) != UUID - DIGITS)
-        return PyErr_Format(PyExc_ValueError, "stamps.py and event.c disagree about identifiers");
-    PyObject *id = PyUnicode_New(UUID, 127);
-    if (id == NULL)
-        return NULL;
-    Py_UCS1 *characters = PyUnicode_1BYTE_DATA(id);
-    memcpy(characters, PyUnicode_1BYTE_DATA(self.prefix), UUID - DIGITS);
-    for (int place = UUID - 1; place >= UUID - DIGITS; place--, serial /= 10)
-        characters[place] = (Py_UCS1)('0' + serial % 10);
-    return id;
-}
-
 static int set_field(PyObject *dictionary, int field, PyObject *value)
 {
     int status = value == NULL ? -1 : PyDict_SetItem(dictionary, self.field_names[field], value);
@@ -132,17 +80,18 @@ static PyObject *make_fields(PyObject *const *found)
     long level = PyLong_AsLong(found[PRIORITY]);
     if (level < 0 || level >= PyTuple_GET_SIZE(self.level_names))
         return PyErr_Format(PyExc_ValueError, "there is no such priority");
-    if (!(self.begin_ns <= now_ns && now_ns < self.end_ns) && look_up_moment(now_ns) < 0)
+    PyObject *text = NULL, *id = Py_XNewRef(found[EVENT_ID]);
+    if (stamp(now_ns, &text, &id) < 0) {
+        Py_XDECREF(id);
         return NULL;
-    PyObject *text = Py_NewRef(self.text);
-    PyObject *id = found[EVENT_ID] != NULL ? Py_NewRef(found[EVENT_ID]) : new_id();
+    }
     PyObject *name = Py_IS_TYPE(found[EVENT_TYPE], self.event_type)
                          ? Py_NewRef(found[EVENT_TYPE])
                          : PyObject_CallOneArg(self.name_of, found[EVENT_TYPE]);
     PyObject *made = PyDict_Copy(self.template);
     if (made == NULL) {
         Py_DECREF(text);
-        Py_XDECREF(id);
+        Py_DECREF(id);
         Py_XDECREF(name);
         return NULL;
     }
@@ -201,17 +150,15 @@ static int prepare(void)
         if (PyDict_SetItem(template, self.field_names[field], Py_None) < 0)
             return -1;
     self.template = template;
-    pthread_atfork(NULL, NULL, forget_moment); /* the child must not repeat its parent's identifiers */
     return 0;
 }
 
 static PyObject *make_events(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"event", "event_type", "priority", "level_names", "name_of", "stamps", NULL};
-    PyObject *event, *event_type, *priority, *level_names, *name_of, *stamps;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!O!O!O!OO", names, &PyType_Type, &event, &PyType_Type,
-                                     &event_type, &PyType_Type, &priority, &PyTuple_Type, &level_names, &name_of,
-                                     &stamps))
+    static char *names[] = {"event", "event_type", "priority", "level_names", "name_of", NULL};
+    PyObject *event, *event_type, *priority, *level_names, *name_of;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!O!O!O!O", names, &PyType_Type, &event, &PyType_Type,
+                                     &event_type, &PyType_Type, &priority, &PyTuple_Type, &level_names, &name_of))
         return NULL;
     Py_ssize_t offsets[] = {slot_offset((PyTypeObject *)event, "event_type"),
                             slot_offset((PyTypeObject *)event, "priority"),
@@ -223,12 +170,10 @@ static PyObject *make_events(PyObject *Py_UNUSED(module), PyObject *args, PyObje
     self.offset_type = offsets[0];
     self.offset_priority = offsets[1];
     self.offset_fields = offsets[2];
-    forget_moment();
     Py_XSETREF(self.event_type, (PyTypeObject *)Py_NewRef(event_type));
     Py_XSETREF(self.priority, (PyTypeObject *)Py_NewRef(priority));
     Py_XSETREF(self.level_names, Py_NewRef(level_names));
     Py_XSETREF(self.name_of, Py_NewRef(name_of));
-    Py_XSETREF(self.stamps, Py_NewRef(stamps));
     Py_XSETREF(self.event, (PyTypeObject *)Py_NewRef(event)); /* an older one, loaded before, goes the slow way now */
     self.event->tp_vectorcall = make;
     Py_RETURN_NONE;
@@ -236,7 +181,7 @@ static PyObject *make_events(PyObject *Py_UNUSED(module), PyObject *args, PyObje
 
 static PyMethodDef functions[] = {
     {"make_events", (PyCFunction)(void (*)(void))make_events, METH_VARARGS | METH_KEYWORDS,
-     "make_events(event, event_type, priority, level_names, name_of, stamps)\n--\n\nHave this class make its events "
+     "make_events(event, event_type, priority, level_names, name_of)\n--\n\nHave this class make its events "
      "here."},
     {NULL, NULL, 0, NULL},
 };

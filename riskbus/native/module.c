@@ -23,13 +23,15 @@ int64_t clock_ns(clockid_t clock)
 
 Py_ssize_t slot_offset(PyTypeObject *type, const char *name)
 {
-    PyObject *slot = PyDict_GetItemString(type->tp_dict, name);
-    if (slot == NULL || !Py_IS_TYPE(slot, &PyMemberDescr_Type) ||
-        ((PyMemberDescrObject *)slot)->d_member->type != T_OBJECT_EX) {
+    PyObject *slot = PyObject_GetAttrString((PyObject *)type, name);
+    Py_ssize_t offset = -1;
+    if (slot != NULL && Py_IS_TYPE(slot, &PyMemberDescr_Type) &&
+        ((PyMemberDescrObject *)slot)->d_member->type == T_OBJECT_EX)
+        offset = ((PyMemberDescrObject *)slot)->d_member->offset;
+    else
         PyErr_Format(PyExc_TypeError, "%s.%s is not a slot", type->tp_name, name);
-        return -1;
-    }
-    return ((PyMemberDescrObject *)slot)->d_member->offset;
+    Py_XDECREF(slot);
+    return offset;
 }
 
 int64_t as_int64(PyObject *number)
@@ -49,7 +51,8 @@ int append_number(PyObject *list, int64_t value)
 
 static int execute(PyObject *module)
 {
-    int (*const parts[])(PyObject *) = {add_ring, add_append, add_event, add_publish, add_latency, add_batch};
+    int (*const parts[])(PyObject *) = {add_ring,    add_append, add_stamps, add_event, add_publish,
+                                        add_latency, add_batch,  add_bell,   add_rounds};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (parts[i](module) < 0)
             return -1;

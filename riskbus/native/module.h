@@ -12,10 +12,13 @@ enum { PRIORITIES = 4, MOST_BOUNDS = 64 /* of latency buckets */ };
 /* Each part adds what it has to the module; -1 with an exception where that fails. */
 int add_ring(PyObject *module);
 int add_append(PyObject *module);
+int add_stamps(PyObject *module);
 int add_event(PyObject *module);
 int add_publish(PyObject *module);
 int add_latency(PyObject *module);
 int add_batch(PyObject *module);
+int add_bell(PyObject *module);
+int add_rounds(PyObject *module);
 
 /* Add a type of this module; -1 with an exception where that fails. */
 int add_type(PyObject *module, PyType_Spec *spec);
@@ -34,5 +37,11 @@ int append_number(PyObject *list, int64_t number);
 
 /* Note in a `Times` when a record was published; 1 if somebody has to attend to it, -1 with an exception. */
 int times_put(PyObject *times, int level, int64_t seq, int64_t published_ns);
+
+/* Whether an object is a `Bell`. */
+int is_bell(PyObject *object);
+
+/* Wait until someone rings, or for so long; neither needs the interpreter. */
+void bell_wait(PyObject *bell, int64_t nanoseconds);
 
 #endif

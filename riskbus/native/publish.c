@@ -39,28 +39,31 @@ static void count(Publish *self, int path, const Passage *passage, int64_t nanos
     counts->late += nanoseconds > self->objectives_ns[path][passage->level];
 }
 
-/* Whether the attribute is True; -1 with an exception if there is none. */
-static int is_set(PyObject *object, PyObject *name)
+/* What is in an object's slot, a borrowed reference; NULL where it is empty. */
+static PyObject *slot(PyObject *object, Py_ssize_t offset) { return *(PyObject **)((char *)object + offset); }
+
+/* Whether these are subscriptions, and nothing that only looks like one. */
+static int are_subscriptions(const Publish *self, PyObject *inlined)
 {
-    PyObject *value = PyObject_GetAttr(object, name);
-    Py_XDECREF(value);
-    return value == NULL ? -1 : value == Py_True;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(inlined); i++)
+        if (!Py_IS_TYPE(PyTuple_GET_ITEM(inlined, i), (PyTypeObject *)self->subscription))
+            return 0;
+    return 1;
 }
 
 /* The table entry for the event's type and the routes of now; NULL where nobody has looked the route up. */
 static Known *find_route(Publish *self, PyObject *event_type)
 {
-    PyObject *known = PyObject_GetAttr(self->routes, publish_text.known);
-    if (known == NULL)
-        return NULL;
+    PyObject *known = slot(self->routes, self->offset_known);
     Known *entry = self->known + ((uintptr_t)event_type >> 4) % ROUTES;
-    if (entry->event_type == event_type && entry->known == known) {
-        Py_DECREF(known);
+    if (entry->event_type == event_type && entry->known == known)
         return entry;
-    }
-    PyObject *route = PyDict_CheckExact(known) ? PyDict_GetItemWithError(known, event_type) : NULL;
+    if (known == NULL || !PyDict_CheckExact(known))
+        return NULL;
+    Py_INCREF(known); /* to hash an event type runs Python, where another table may take its place */
+    PyObject *route = PyDict_GetItemWithError(known, event_type);
     int required = route == NULL ? -1 : PySequence_Contains(self->requirements, event_type);
-    if (required < 0 || !PyTuple_Check(route)) {
+    if (required < 0 || !PyTuple_Check(route) || !are_subscriptions(self, PyTuple_GET_ITEM(route, INLINE))) {
         Py_DECREF(known);
         return NULL;
     }
@@ -77,8 +80,8 @@ static int look_at(Publish *self, PyObject *event, Passage *passage)
     if (!Py_IS_TYPE(event, (PyTypeObject *)self->event) || self->closed)
         return 0;
     passage->event = event;
-    passage->event_type = *(PyObject **)((char *)event + self->offset_type);
-    passage->priority = *(PyObject **)((char *)event + self->offset_priority);
+    passage->event_type = slot(event, self->offset_type);
+    passage->priority = slot(event, self->offset_priority);
     if (passage->event_type == NULL || passage->priority == NULL ||
         !Py_IS_TYPE(passage->event_type, (PyTypeObject *)self->event_type))
         return 0;
@@ -88,7 +91,7 @@ static int look_at(Publish *self, PyObject *event, Passage *passage)
         return 0;
     PyObject *inlined = PyTuple_GET_ITEM(known->route, INLINE);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(inlined); i++)
-        if (is_set(PyTuple_GET_ITEM(inlined, i), publish_text.quarantined) != 0)
+        if (slot(PyTuple_GET_ITEM(inlined, i), self->offset_quarantined) != Py_False)
             return 0;
     passage->level = (int)level;
     passage->required = known->required;
@@ -101,7 +104,7 @@ static int watch_durability(Publish *self, const Passage *passage, PyObject *rec
 {
     if (!Py_IS_TYPE(receipt, (PyTypeObject *)self->receipt))
         return PyErr_Format(PyExc_TypeError, "the log gave no receipt"), -1;
-    long long seq = PyLong_AsLongLong(*(PyObject **)((char *)receipt + self->offset_seq));
+    long long seq = PyLong_AsLongLong(slot(receipt, self->offset_seq));
     if (seq < 0)
         return PyErr_Occurred() ? -1 : 0;
     int attend = times_put(self->times, passage->level, seq, passage->published_ns);
@@ -146,9 +149,7 @@ static int judge(Publish *self, const Passage *passage, PyObject *subscription, 
 /* Call an inline handler that is to begin now; return when it ended, or -1 with an exception. */
 static int64_t deliver(Publish *self, Passage *passage, PyObject *subscription, int64_t started_ns)
 {
-    PyObject *handler = PyObject_GetAttr(subscription, publish_text.handler);
-    if (handler == NULL)
-        return -1;
+    PyObject *handler = Py_NewRef(slot(subscription, self->offset_handler));
     PyObject *args[] = {NULL, passage->event};
     PyObject *result = PyObject_Vectorcall(handler, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     Py_DECREF(handler);

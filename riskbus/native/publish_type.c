@@ -62,15 +62,15 @@ static PyObject *drain(PyObject *object, PyObject *Py_UNUSED(none))
 
 static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"log",     "hand_on",   "routes",       "dispatcher", "delivery", "durability",
-                            "times",   "evidence",  "requirements", "path",       "event",    "event_type",
-                            "receipt", "bounds_ns", "timed",        NULL};
+    static char *names[] = {"log",     "hand_on",      "routes",       "dispatcher", "delivery", "durability",
+                            "times",   "evidence",     "requirements", "path",       "event",    "event_type",
+                            "receipt", "subscription", "bounds_ns",    "timed",      NULL};
     PyObject *given[PARTS], *bounds;
     int timed;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOOOOOOOO!O!O!O!p", names, given, given + 1, given + 2,
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOOOOOOOO!O!O!O!O!p", names, given, given + 1, given + 2,
                                      given + 3, given + 4, given + 5, given + 6, given + 7, given + 8, given + 9,
                                      &PyType_Type, given + 10, &PyType_Type, given + 11, &PyType_Type, given + 12,
-                                     &PyTuple_Type, &bounds, &timed))
+                                     &PyType_Type, given + 13, &PyTuple_Type, &bounds, &timed))
         return NULL;
     if (PyTuple_GET_SIZE(bounds) > MOST_BOUNDS)
         return PyErr_Format(PyExc_ValueError, "there are more than %d bounds", MOST_BOUNDS);
@@ -85,7 +85,11 @@ static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->offset_type = slot_offset((PyTypeObject *)self->event, "event_type");
     self->offset_priority = slot_offset((PyTypeObject *)self->event, "priority");
     self->offset_seq = slot_offset((PyTypeObject *)self->receipt, "seq");
-    if (self->offset_type < 0 || self->offset_priority < 0 || self->offset_seq < 0 ||
+    self->offset_known = slot_offset(Py_TYPE(self->routes), "known");
+    self->offset_quarantined = slot_offset((PyTypeObject *)self->subscription, "quarantined");
+    self->offset_handler = slot_offset((PyTypeObject *)self->subscription, "handler");
+    if (self->offset_type < 0 || self->offset_priority < 0 || self->offset_seq < 0 || self->offset_known < 0 ||
+        self->offset_quarantined < 0 || self->offset_handler < 0 ||
         copy_numbers(self->bounds_ns, bounds, self->width) < 0)
         Py_CLEAR(self);
     return (PyObject *)self;
@@ -169,9 +173,6 @@ static int intern_names(void)
         const char *name;
     } names[] = {
         {&publish_text.stage, "stage"},
-        {&publish_text.known, "known"},
-        {&publish_text.quarantined, "quarantined"},
-        {&publish_text.handler, "handler"},
         {&publish_text.note_failure, "note_failure"},
         {&publish_text.judge, "judge"},
         {&publish_text.hurry, "hurry"},

@@ -13,7 +13,18 @@ enum {
     RING_ROOM = RING_NEAR + RING_ANNEX,
     RING_SHIFT = 24,
     RING_KIND_SHIFT = 20,
-    RING_RELEASED = 1, /* index of the header's word */
+    /* indices of the header's words */
+    RING_RELEASED = 1,
+    RING_ALIVE = 13,
+    RING_STOP = 14,
+    RING_AWAITED = 15,
+    RING_OVERFLOWING = 16,
+    /* where the two edges of the tree begin: size, length, hashes */
+    RING_EDGE = 4096,
+    RING_OTHER_EDGE = 2 * 4096,
+    /* what RING_AWAITED says */
+    RING_WAITING = 1,
+    RING_LISTENING = 2,
 };
 
 typedef struct {
@@ -21,10 +32,17 @@ typedef struct {
     uint64_t slots;
 } Ring;
 
-static inline uint64_t ring_released(const Ring *ring)
+static inline uint64_t ring_header(const Ring *ring, int index)
 {
-    return __atomic_load_n((const uint64_t *)ring->memory + RING_RELEASED, __ATOMIC_ACQUIRE);
+    return __atomic_load_n((const uint64_t *)ring->memory + index, __ATOMIC_ACQUIRE);
 }
+
+static inline void ring_set_header(const Ring *ring, int index, uint64_t value)
+{
+    __atomic_store_n((uint64_t *)ring->memory + index, value, __ATOMIC_RELEASE);
+}
+
+static inline uint64_t ring_released(const Ring *ring) { return ring_header(ring, RING_RELEASED); }
 
 static inline uint64_t *ring_word(const Ring *ring, uint64_t seq)
 {
@@ -76,6 +94,17 @@ static inline void ring_get(const Ring *ring, uint64_t seq, uint8_t *body, size_
     size_t near = length < RING_NEAR ? length : RING_NEAR;
     memcpy(body, ring->memory + RING_HEADER + index * RING_SLOT, near);
     memcpy(body + near, ring->memory + RING_HEADER + ring->slots * RING_SLOT + index * RING_ANNEX, length - near);
+}
+
+/* Free the slots of all numbers below this one, over which the tree has this edge: see Header.release. */
+static inline void ring_release(const Ring *ring, uint64_t below, const uint8_t *edge, size_t length)
+{
+    uint64_t *words = (uint64_t *)ring->memory;
+    int place = words[RING_EDGE >> 3] != ring_released(ring) ? RING_EDGE : RING_OTHER_EDGE;
+    words[(place >> 3) + 1] = length;
+    memcpy(ring->memory + place + 16, edge, length);
+    ring_set_header(ring, place >> 3, below);
+    ring_set_header(ring, RING_RELEASED, below);
 }
 
 #endif

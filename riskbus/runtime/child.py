@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from threading import Lock
-from time import monotonic, perf_counter_ns
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from riskbus.format.checkpoint import Checkpoint, Signer
@@ -21,11 +21,13 @@ from riskbus.store.ring_files import attach_ring
 from riskbus.store.ring_header import WAITING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from riskbus.runtime.feed import Bell
     from riskbus.runtime.progress import Moment
 
 _FAREWELL = 1.0  # seconds that lines which were queued last get when the process ends
-_NEWS = 0.25  # seconds between two messages about how it does, where nothing urgent changed
-_SETTLED = 0.05  # and about what became durable, where nobody waits: a message makes publishers wait a little
+_NEWS = 0.2  # seconds between two messages, where nothing urgent changed: each makes publishers wait a little
 
 
 class TraderEndedError(Exception):
@@ -44,9 +46,9 @@ class RemoteFeed:
         self._told_at = float("-inf")
         self._moments: list[Moment] = []
         self._connection = connection
-        self._bell = bell
+        self.bell: Bell | None = None
+        self.descriptors: tuple[int, ...] = (bell, trader)
         self._call = call
-        self._trader = trader
         self._lock = Lock()  # the writer and the thread that validates the mount both ask
 
     @property
@@ -85,23 +87,23 @@ class RemoteFeed:
         Raises:
             TraderEndedError: nobody will publish any more.
         """
+        bell, trader = self.descriptors
         # select, as poll knows only whole milliseconds; this process has few descriptors
-        for descriptor in select.select([self._bell, self._trader], [], [], seconds)[0]:
-            if descriptor == self._trader:
+        for descriptor in select.select([bell, trader], [], [], seconds)[0]:
+            if descriptor == trader:
                 raise TraderEndedError
-            os.eventfd_read(self._bell)
+            os.eventfd_read(bell)
 
-    def settled(self) -> None:
-        """Tell those who wait that more is durable; who only listens hears of it with the next news."""
-        self._moments.append((self.ring.released, perf_counter_ns()))
+    def settled(self, moments: "Sequence[Moment]") -> None:
+        """Tell those who wait what is durable; who only listens hears of it with the next news."""
+        self._moments += moments
         self.news(now=self.ring.awaited == WAITING)
 
     def news(self, *, now: bool = False) -> None:
         """Tell the trader's process how the writer does, where something urgent changed, and now and then otherwise."""
         metrics = self._metrics
         urgent = (metrics.failing, metrics.write_failures, metrics.segments, metrics.checkpoints, metrics.mount)
-        due = self._told_at + (_SETTLED if self._moments else _NEWS)
-        if now or urgent != self._told or monotonic() >= due:
+        if now or urgent != self._told or monotonic() >= self._told_at + _NEWS:
             self._told, self._told_at = urgent, monotonic()
             moments, self._moments = self._moments, []
             self.tell("news", metrics, moments)

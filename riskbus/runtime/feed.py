@@ -1,15 +1,24 @@
 """The writer's side of the hand-over: where records come from, in order of their numbers."""
 
 from _thread import allocate_lock
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from time import perf_counter_ns
 from typing import Protocol
 
-from riskbus.runtime.progress import Progress
+from riskbus.runtime.progress import Moment, Progress
 from riskbus.runtime.staging import Staged, Staging
 from riskbus.settings import AuditSettings
 from riskbus.store.ring import Ring
+
+
+class Bell(Protocol):
+    """Ends the wait of a writer in this process."""
+
+    def ring(self) -> None:
+        """End the wait, or the next one. Any thread; does not block."""
+
+    def wait(self, seconds: float) -> None:
+        """Wait until someone rings, or for so long. One thread only."""
 
 
 class Feed(Protocol):
@@ -17,9 +26,13 @@ class Feed(Protocol):
 
     Attributes:
         ring: the shared memory.
+        bell: the compiled bell that `wait` waits for; None if it waits for something else.
+        descriptors: what it waits for instead, first what someone rings at; none if it is something else.
     """
 
     ring: Ring
+    bell: Bell | None
+    descriptors: tuple[int, ...]
 
     @property
     def claimed(self) -> int:
@@ -46,8 +59,8 @@ class Feed(Protocol):
     def settings(self) -> AuditSettings:
         """Return the settings as they are in force now."""
 
-    def settled(self) -> None:
-        """Tell those who wait that more is durable."""
+    def settled(self, moments: Sequence[Moment]) -> None:
+        """Tell those who wait, or listen, what became durable when."""
 
 
 def take(feed: Feed, seq: int, most: int) -> list[Staged]:
@@ -62,20 +75,20 @@ def take(feed: Feed, seq: int, most: int) -> list[Staged]:
     return batch
 
 
-class Bell:
-    """Ends the wait of a writer in this process. Any thread may ring it."""
+class LockBell:
+    """A bell in Python."""
 
     def __init__(self) -> None:
         self._signal = allocate_lock()
         self._signal.acquire()
 
     def ring(self) -> None:
-        """End the wait."""
-        with suppress(RuntimeError):  # it was awake
+        """End the wait, or the next one."""
+        with suppress(RuntimeError):  # it was rung before
             self._signal.release()
 
     def wait(self, seconds: float) -> None:
-        """Wait until someone rings, or for so long. One thread only."""
+        """Wait until someone rings, or for so long."""
         self._signal.acquire(timeout=seconds)
 
 
@@ -92,13 +105,11 @@ class LocalFeed:
         self.declare = staging.declare
         self.waiting_aside = staging.waiting_aside
         self.wait = bell.wait
-        self._call_back = progress.call_back
+        self.bell: Bell | None = None if isinstance(bell, LockBell) else bell
+        self.descriptors: tuple[int, ...] = ()
+        self.settled = progress.call_back
 
     @property
     def claimed(self) -> int:
         """How many numbers were claimed."""
         return self._staging.claimed
-
-    def settled(self) -> None:
-        """Tell those who wait that more is durable."""
-        self._call_back([(self.ring.released, perf_counter_ns())])

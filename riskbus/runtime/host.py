@@ -9,9 +9,10 @@ from typing import Protocol
 from riskbus.format.checkpoint import Checkpoint, Signer
 from riskbus.metrics import AuditMetrics
 from riskbus.mount import MountReport
+from riskbus.native import hot
 from riskbus.runtime.control import Say
 from riskbus.runtime.courier import Courier, logger
-from riskbus.runtime.feed import Bell, LocalFeed
+from riskbus.runtime.feed import Bell, LocalFeed, LockBell
 from riskbus.runtime.output import Output
 from riskbus.runtime.progress import Progress
 from riskbus.runtime.staging import Staging
@@ -88,7 +89,7 @@ class ThreadHost:
 
     def __init__(self, equipment: Equipment) -> None:
         self._equipment = equipment
-        self._bell = Bell()
+        self._bell: Bell = LockBell() if hot is None else hot.Bell()
         self.wake = self._bell.ring
         self.progress = Progress(equipment.staging.ring, self.wake)
         self.ended = Event()

@@ -68,6 +68,11 @@ class Inheritance:
             before = [item for item in items if item[1].seq <= ring.moved_to]
             self._waiting = deque([*before, *self._waiting, *items[len(before) :]])
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there are records to take over as soon as there is room."""
+        return bool(self._waiting)
+
     def take_over(self) -> None:
         """Take over as many records as the ring has room for."""
         while self._waiting:

@@ -18,12 +18,12 @@ import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic, perf_counter
-from typing import NamedTuple
 
 from riskbus.format.names import SegmentName
 from riskbus.format.record import from_line
 from riskbus.metrics import AuditMetrics
 from riskbus.runtime.batch import Batch
+from riskbus.runtime.chunks import Chunk, by_day
 from riskbus.runtime.places import PROBE_MARGIN, Pause, Places
 from riskbus.settings import AuditSettings, Durability
 from riskbus.store import posix
@@ -72,24 +72,13 @@ class Listener:
     segment_begun: Callable[[Segment], None]
 
 
-class _Chunk(NamedTuple):
-    """Records that are written together: neither the size of a backlog nor a day is looked for record by record.
-
-    Attributes:
-        batch: at least one.
-        day: the newest day so far, as `ts` writes it.
-    """
-
-    batch: Batch
-    day: bytes
-
-
 class Journal:
     """Appends entries to segments and makes them durable. Belongs to the writer's thread.
 
     Attributes:
         settings: as they are in force.
         segment: the active one, None where the next record begins one.
+        day: of the newest record in the active segment, as `ts` writes it.
         failing: whether no directory takes records.
         backlog_bytes: size of the lines that are not yet durable.
     """
@@ -101,8 +90,8 @@ class Journal:
         self._listener = listener
         self._places = Places(settings.path.parent, settings.second_dir)
         self.segment: Segment | None = None
-        self._day = b""  # of the newest record in the active segment
-        self._backlog: list[_Chunk] = []
+        self.day = b""
+        self._backlog: list[Chunk] = []
         self._written = 0  # chunks of the backlog that the active segment holds
         self._announced = ring.announced - 1  # number of the last record that went to the emergency stream
         self._cause: OSError | None = None
@@ -122,13 +111,29 @@ class Journal:
         """Whether everything is durable."""
         return not self._backlog
 
+    @property
+    def steady_segment(self) -> Segment | None:
+        """The active segment, where the first directory takes records and everything is durable."""
+        return None if self._backlog or self._cause or self.on_second else self.segment
+
+    def appended(self, size: int, syncs: list[float], last_seq: int) -> None:
+        """Take note that someone else wrote records to the active segment, and made them durable."""
+        if self.segment is not None:
+            self.segment.size += size
+        self._metrics.bytes_written += size
+        self._metrics.durable_seq = last_seq
+        for seconds in syncs:
+            self._metrics.observe_sync(seconds)
+
+    def refused(self, batch: Batch, error: OSError) -> None:
+        """Take records that someone else failed to write to the active segment. Never raises OSError."""
+        self._take_in(batch)
+        self._fail(error)
+        self.push()
+
     def append(self, batch: Batch) -> None:
         """Take records, write them, and make them durable as the settings say. Never raises OSError."""
-        newest = self._backlog[-1].day if self._backlog else self._day
-        for chunk in _by_day(batch, newest):
-            self._backlog.append(chunk)
-            self.backlog_bytes += len(chunk.batch.block)
-        self._metrics.backlog += len(batch.kinds)
+        self._take_in(batch)
         lazy = self.settings.durability is Durability.OS and self.backlog_bytes < _UNSYNCED_LIMIT
         self.push(sync=not lazy)
 
@@ -147,6 +152,13 @@ class Journal:
                 return
         if self.failing:
             self.announce()
+
+    def _take_in(self, batch: Batch) -> None:
+        newest = self._backlog[-1].day if self._backlog else self.day
+        for chunk in by_day(batch, newest):
+            self._backlog.append(chunk)
+            self.backlog_bytes += len(chunk.batch.block)
+        self._metrics.backlog += len(batch.kinds)
 
     def begin_on_second(self, error: OSError) -> None:
         """Write to the second directory from the start, as the first has this error."""
@@ -188,7 +200,7 @@ class Journal:
             if self.segment is None:
                 self._begin_segment()
             self._active.write(chunk.batch.block)
-            self._day = max(self._day, chunk.day)
+            self.day = max(self.day, chunk.day)
             self._metrics.bytes_written += len(chunk.batch.block)
             self._written += 1
 
@@ -208,11 +220,11 @@ class Journal:
         self._metrics.segments += 1
         self._listener.segment_begun(self.segment)
 
-    def _due_for_rotation(self, segment: Segment, chunk: _Chunk) -> bool:
+    def _due_for_rotation(self, segment: Segment, chunk: Chunk) -> bool:
         settings = self.settings
         return (
             segment.size >= settings.rotation_max_size
-            or chunk.day > self._day
+            or chunk.day > self.day
             or monotonic() - segment.created >= settings.rotation_max_age
         )
 
@@ -273,24 +285,4 @@ class Journal:
             self.segment.abandon()
         self.segment = None
         self._written = 0
-        self._day = b""
-
-
-def _by_day(batch: Batch, newest: bytes) -> list[_Chunk]:
-    """Split records before each whose day comes after the newest so far, so that every day begins a segment."""
-    count, chunks = len(batch.kinds), []
-    newest = newest or _day(batch, 0)
-    if not _day(batch, 0) == _day(batch, count - 1) == newest:
-        for seq, day in enumerate([_day(batch, index) for index in range(count)], batch.first_seq):
-            if day > newest:
-                if seq > batch.first_seq:
-                    head, batch = batch.split(seq - batch.first_seq)
-                    chunks.append(_Chunk(head, newest))
-                newest = day
-    return [*chunks, _Chunk(batch, newest)]
-
-
-def _day(batch: Batch, index: int) -> bytes:
-    """Return the day of a record, `{"seq":…,"ts":"2026-01-15T…`."""
-    start = batch.block.index(b'"ts":"', batch.start(index)) + len(b'"ts":"')
-    return batch.block[start : start + len(b"2026-01-15")]
+        self.day = b""

@@ -4,8 +4,6 @@ from time import monotonic
 
 from riskbus.format.checkpoint import Checkpoint, Signer
 from riskbus.format.merkle import Tree
-from riskbus.runtime.batch import Batch
-from riskbus.runtime.staging import CHECKPOINT
 from riskbus.store.ring import Ring
 
 _ACTIVE = 1.0  # seconds between checkpoints while events come
@@ -23,10 +21,15 @@ class Sealer:
         self._last = float("-inf")
         self._fresh = False  # whether something other than a checkpoint became durable since the last seal
 
-    def add(self, batch: Batch) -> None:
-        """Cover records that became durable, in order."""
-        self._tree = Tree(batch.last_seq + 1, batch.edge)
-        self._fresh = self._fresh or batch.kinds.count(CHECKPOINT) < len(batch.kinds)
+    def add(self, size: int, edge: bytes, *, fresh: bool) -> None:
+        """Cover all records with numbers below this one; `fresh` says that some of them are no checkpoints."""
+        self._tree = Tree(size, edge)
+        self._fresh = self._fresh or fresh
+
+    @property
+    def due_at(self) -> float:
+        """When the next checkpoint is due if events come, in seconds of the monotonic clock."""
+        return self._last + _ACTIVE
 
     def due(self) -> bool:
         """Whether it is time for the next checkpoint."""

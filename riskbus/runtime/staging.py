@@ -45,6 +45,19 @@ class Staging:
         limit: the largest number that surely has a slot of its own; `put` moves it on, until a hole is declared.
     """
 
+    __slots__ = (
+        "_aside",
+        "_aside_bytes",
+        "_declared",
+        "_forgotten",
+        "_on_full",
+        "attention",
+        "claim",
+        "limit",
+        "numbers",
+        "ring",
+    )
+
     def __init__(self, ring: Ring, on_full: Callable[[], None]) -> None:
         self.ring = ring
         self.attention = False

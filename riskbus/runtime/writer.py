@@ -8,10 +8,10 @@ new segment, on the tree whose edge stands in the ring.
 
 import errno
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from time import monotonic, monotonic_ns
+from time import monotonic, monotonic_ns, perf_counter_ns
 from typing import Any
 
 from riskbus.events import EventPriority
@@ -31,17 +31,15 @@ from riskbus.runtime.inheritance import Inheritance
 from riskbus.runtime.journal import Journal, Listener, Outage
 from riskbus.runtime.link import Link
 from riskbus.runtime.output import Output
+from riskbus.runtime.rounds import Done, Rounds
 from riskbus.runtime.sealing import Sealer
 from riskbus.runtime.staging import CHECKPOINT, CONTROL
 from riskbus.runtime.surroundings import Surroundings
 from riskbus.runtime.upkeep import Upkeep
-from riskbus.settings import AuditSettings, Durability
+from riskbus.settings import AuditSettings
 from riskbus.store.ring_header import WAITING
 from riskbus.store.segment import Segment
 
-_TICK = 0.002  # seconds between two batches while records come: a few milliseconds until durable, few syncs
-_LEAST = 0.0002  # seconds that others get between two batches where the disk is slower than that
-_REST = 0.005  # seconds between two looks while none come; urgent records wake the writer at once
 _CHORES = 1.0  # seconds between inspections of the active segment and the link
 _REVALIDATION = 30.0  # seconds between validations of the mount
 
@@ -92,10 +90,11 @@ class Writer:
         self._volume = Courier("riskbus-volume")  # for errands that hang with it
         self._distrust = distrust
         self._intake = Intake(self._ring)
+        self._rounds = Rounds(feed, self._intake, self._journal)
         self._abandoned = self._closed = False
+        self._progressed = False  # whether records came since the last chores
         self._farewell = [self._say_close, self._seal]  # what still has to become durable before the end, in order
         self._chores_at = self._revalidate_at = 0.0
-        self._busy_at = self._turn_at = monotonic()
 
     @property
     def failing(self) -> bool:
@@ -111,7 +110,8 @@ class Writer:
         try:
             self._open()
             while not self._finished():
-                self._feed.wait(self._pause())
+                until = 0 if self._inheritance.waiting else self._chores_at
+                self._take_note(self._rounds.go(self._settings, until, self._sealer.due_at))
                 self._turn()
                 between()
         finally:
@@ -138,6 +138,7 @@ class Writer:
     def abandon(self) -> None:
         """Have no effect any more, whenever the volume answers. Any thread."""
         self._abandoned = True
+        self._rounds.abandon()
 
     def release(self) -> None:
         """Close descriptors; for the end, and for the child after a fork."""
@@ -181,28 +182,37 @@ class Writer:
 
     # -- one turn
 
-    def _pause(self) -> float:
-        if self._intake.full:
-            return 0
-        if self._settings.durability is Durability.SYNC:
-            return _REST
-        now = monotonic()
-        if now - self._busy_at >= 1:
-            return _REST
-        return max(self._turn_at + _TICK - now, _LEAST)  # from turn to turn, however long the last one took
+    def _take_note(self, done: Done | None) -> None:
+        """Count what became durable in rounds, as `_durable` does, and go on after an error as the journal does."""
+        if done is None:
+            return
+        self._fence()
+        count = sum(done.kinds)
+        if count:
+            last = self._intake.next - 1
+            self._count_events(done.kinds)
+            self._journal.appended(done.size, done.syncs, last)
+            self._sealer.add(last + 1, self._intake.edge, fresh=done.kinds[CHECKPOINT] < count)
+            self._inheritance.durable(last)
+            self._progressed = True
+            if done.moments:
+                self._feed.settled(done.moments)
+        if done.error and (batch := self._take()):
+            self._journal.refused(batch, done.error)
+
+    def _count_events(self, kinds: Sequence[int]) -> None:
+        for priority in EventPriority:
+            self._metrics.events[priority] += kinds[priority]
 
     def _turn(self) -> None:
         self._fence()
-        self._turn_at = monotonic()
+        self._rounds.turn_at = monotonic()
         self._ring.alive_ns = monotonic_ns()
         opening = self._intake.next == 0  # AUDIT_OPEN alone, and then its seal
         if not opening and not self._closed:
             self._inheritance.take_over()
-        batch = self._intake.take(partial(take, self._feed), 1 if opening else BATCH)
+        batch = self._take(1 if opening else BATCH)
         if batch:
-            self._busy_at = monotonic()
-            for priority in EventPriority:
-                self._metrics.events[priority] += batch.kinds.count(priority)
             self._journal.append(batch)
             if opening:
                 self._seal_opening(batch.edge)
@@ -210,11 +220,22 @@ class Writer:
         if self._journal.failing or self._ring.stop_ns or awaited:
             self._journal.push()  # durability `os` syncs when someone waits
         if awaited and batch is None:
-            self._feed.settled()
+            self._settled()
         if self._sealer.due():
             self._seal()
         if monotonic() >= self._chores_at:
-            self._do_chores(progressed=batch is not None)
+            self._do_chores()
+
+    def _take(self, most: int = BATCH) -> Batch | None:
+        batch = self._intake.take(partial(take, self._feed), most)
+        if batch:
+            self._rounds.busy_at = monotonic()
+            self._progressed = True
+            self._count_events([batch.kinds.count(kind) for kind in EventPriority])
+        return batch
+
+    def _settled(self) -> None:
+        self._feed.settled([(self._ring.released, perf_counter_ns())])
 
     def _seal(self) -> None:
         checkpoint = self._sealer.seal()
@@ -239,10 +260,11 @@ class Writer:
         self._output.write(anchor_line(checkpoint, self._public_key))
         self._on_checkpoint(checkpoint)
 
-    def _do_chores(self, *, progressed: bool) -> None:
+    def _do_chores(self) -> None:
         now = monotonic()
         self._chores_at = now + _CHORES
-        self._holes.watch(self._intake.next, progressed=progressed)
+        self._holes.watch(self._intake.next, progressed=self._progressed)
+        self._progressed = False
         self._adopt(self._feed.settings())
         self._journal.push()  # durability `os` syncs at least so often
         if not self._journal.failing:
@@ -282,11 +304,11 @@ class Writer:
 
     def _durable(self, batch: Batch) -> None:
         self._fence()
-        self._sealer.add(batch)
+        self._sealer.add(batch.last_seq + 1, batch.edge, fresh=batch.kinds.count(CHECKPOINT) < len(batch.kinds))
         self._ring.release(batch.last_seq + 1, batch.edge)
         self._inheritance.durable(batch.last_seq)
         if self._ring.awaited:
-            self._feed.settled()
+            self._settled()
         mount = self.surroundings.mount
         if batch.first_seq == 0 and mount and mount.verdict is not Verdict.INVALID:
             self._say(logging.INFO, control.initialized_line(self._settings, self._incarnation, mount))

@@ -19,13 +19,13 @@ class _Word:
     """A number in shared memory, stored and read in one step."""
 
     def __init__(self, index: int) -> None:
-        self._index = index
+        self.index = index
 
     def __get__(self, header: "Header", _: type["Header"]) -> int:
-        return header.words[self._index]
+        return header.words[self.index]
 
     def __set__(self, header: "Header", number: int) -> None:
-        header.words[self._index] = number
+        header.words[self.index] = number
 
 
 class Header:

@@ -15,6 +15,7 @@ class Segment:
         name: its name.
         size: bytes appended so far.
         created: when, by the monotonic clock, in seconds.
+        descriptor: the open file; -1 after `abandon`.
     """
 
     def __init__(self, directory: Path, name: SegmentName) -> None:
@@ -24,16 +25,16 @@ class Segment:
         self.size = 0
         self.created = monotonic()
         self._directory = _identity(directory)
-        self._descriptor = posix.create_segment(self.path)
+        self.descriptor = posix.create_segment(self.path)
 
     def write(self, data: bytes) -> None:
         """Append data; after an OSError only `abandon` may follow."""
-        posix.write_all(self._descriptor, data)
+        posix.write_all(self.descriptor, data)
         self.size += len(data)
 
     def sync(self) -> None:
         """Make durable what was written; after an OSError only `abandon` may follow."""
-        posix.sync(self._descriptor)
+        posix.sync(self.descriptor)
 
     def finding(self) -> str:
         """Return what happened to the file, or to its directory, behind the writer's back, or "".
@@ -51,7 +52,7 @@ class Segment:
 
     def _finding_of_file(self) -> str:
         try:
-            own = os.fstat(self._descriptor)
+            own = os.fstat(self.descriptor)
             seen = self.path.lstat()
         except FileNotFoundError:
             return "deleted"
@@ -63,7 +64,7 @@ class Segment:
 
     def abandon(self) -> None:
         """Close without syncing."""
-        descriptor, self._descriptor = self._descriptor, -1  # a second close would hit whoever has the number by then
+        descriptor, self.descriptor = self.descriptor, -1  # a second close would hit whoever has the number by then
         posix.close(descriptor)
 
 

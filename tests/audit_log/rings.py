@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from riskbus.runtime.feed import Bell, LocalFeed
+from riskbus.runtime.feed import LocalFeed, LockBell
 from riskbus.runtime.progress import Progress
 from riskbus.runtime.staging import Staging
 from riskbus.settings import AuditSettings
@@ -35,7 +35,7 @@ def staging_on(ring: Ring) -> Staging:
 
 def feed_of(staging: Staging) -> LocalFeed:
     """Return what a writer beside the publishers reads."""
-    bell = Bell()
+    bell = LockBell()
     return LocalFeed(staging, bell, Progress(staging.ring, bell.ring), AuditSettings)
 
 

@@ -15,7 +15,7 @@ import pytest
 from riskbus.events import EventPriority, RiskEvent
 from riskbus.format.record import encode_event
 from riskbus.runtime import AuditLog
-from riskbus.runtime.feed import Bell, LocalFeed, take
+from riskbus.runtime.feed import LocalFeed, LockBell, take
 from riskbus.runtime.inheritance import Inheritance
 from riskbus.runtime.progress import Progress
 from riskbus.runtime.staging import CONTROL, Staging
@@ -40,7 +40,7 @@ class Life:
     def __init__(self, staging_dir: Path, log_path: Path, name: str, *, shared: bool = True) -> None:
         self.ring = create_ring(staging_dir if shared else None, name * 32, str(log_path), _SLOTS)
         staging = Staging(self.ring, on_full=lambda: pytest.fail("there is room"))
-        bell = Bell()
+        bell = LockBell()
         self.feed = LocalFeed(staging, bell, Progress(self.ring, bell.ring), AuditSettings)
         self.inheritance = Inheritance(self.feed, AuditSettings(path=log_path), lambda *_: None)
         self._directory = staging_dir

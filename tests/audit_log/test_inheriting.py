@@ -12,7 +12,7 @@ import pytest
 
 from riskbus.format.record import encode_control, leaf_hash, to_line, with_number
 from riskbus.runtime import AuditLog
-from riskbus.runtime.feed import Bell, LocalFeed, take
+from riskbus.runtime.feed import LocalFeed, LockBell, take
 from riskbus.runtime.inheritance import Inheritance
 from riskbus.runtime.progress import Progress
 from riskbus.runtime.staging import CONTROL, Staging
@@ -60,7 +60,7 @@ class Heir:
         self._path, self._scribe = path, scribe
         self.ring = _ring(path, shared_memory, scribe)
         staging = Staging(self.ring, on_full=lambda: pytest.fail("there is room"))
-        bell = Bell()
+        bell = LockBell()
         self._feed = LocalFeed(staging, bell, Progress(self.ring, bell.ring), AuditSettings)
         for body, kind in _bodies(scribe):
             staging.stage(body, kind)
