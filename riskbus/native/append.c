@@ -16,8 +16,8 @@ typedef struct {
     PyObject *progress; /* what receipts ask */
     PyObject *dumps;    /* (fields, as_json) -> bytes */
     PyObject *as_json;
-    PyObject *put;         /* (seq, body, kind): what does not fit into a slot */
-    PyObject *rescue;      /* (seq, event, error): records the event otherwise; raises what must not be kept back */
+    PyObject *put;    /* (seq, body, kind) -> seq: what does not fit into a slot, and gets another number perhaps */
+    PyObject *rescue; /* (seq, event, error) -> seq: records it otherwise; raises what must not be kept back */
     PyObject *second_look; /* (seq, event) -> receipt or None */
     PyTypeObject *receipt, *event;
     PyObject *str_fields, *str_priority;
@@ -34,10 +34,19 @@ static int has_slot(Append *self, uint64_t seq)
     return seq <= self->limit;
 }
 
-/* Put the body down; -1 with an exception if that is not possible. */
-static int put_down(Append *self, PyObject *seq, PyObject *body, PyObject *priority)
+/* Have another number take the place of this one; -1 with an exception if there is none. */
+static int renumber(PyObject **seq, PyObject *other)
 {
-    uint64_t number = PyLong_AsUnsignedLongLong(seq);
+    if (other == NULL)
+        return -1;
+    Py_SETREF(*seq, other);
+    return 0;
+}
+
+/* Put the body down; -1 with an exception if that is not possible. */
+static int put_down(Append *self, PyObject **seq, PyObject *body, PyObject *priority)
+{
+    uint64_t number = PyLong_AsUnsignedLongLong(*seq);
     long kind = PyLong_AsLong(priority);
     if (PyErr_Occurred())
         return -1;
@@ -47,10 +56,8 @@ static int put_down(Append *self, PyObject *seq, PyObject *body, PyObject *prior
         ring_fetch_next(&self->ring, number, (size_t)PyBytes_GET_SIZE(body));
         return 0;
     }
-    PyObject *args[] = {NULL, seq, body, priority};
-    PyObject *none = PyObject_Vectorcall(self->put, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    Py_XDECREF(none);
-    return none == NULL ? -1 : 0;
+    PyObject *args[] = {NULL, *seq, body, priority};
+    return renumber(seq, PyObject_Vectorcall(self->put, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL));
 }
 
 /* The event's attribute, a new reference; it may be of a subclass, or something that only looks like an event. */
@@ -61,7 +68,7 @@ static PyObject *part_of(const Append *self, PyObject *event, Py_ssize_t offset,
 }
 
 /* Serialise the event and put it down; the priority is a new reference, NULL with an exception where that fails. */
-static PyObject *record(Append *self, PyObject *seq, PyObject *event)
+static PyObject *record(Append *self, PyObject **seq, PyObject *event)
 {
     PyObject *fields = part_of(self, event, self->offset_fields, self->str_fields);
     if (fields == NULL)
@@ -79,20 +86,19 @@ static PyObject *record(Append *self, PyObject *seq, PyObject *event)
 }
 
 /* Have the event recorded otherwise, after the exception that is set now; -1 with an exception to raise. */
-static int rescue(Append *self, PyObject *seq, PyObject *event)
+static int rescue(Append *self, PyObject **seq, PyObject *event)
 {
     PyObject *type, *error, *trace;
     PyErr_Fetch(&type, &error, &trace);
     PyErr_NormalizeException(&type, &error, &trace);
     if (trace != NULL)
         PyException_SetTraceback(error, trace);
-    PyObject *args[] = {NULL, seq, event, error};
-    PyObject *none = PyObject_Vectorcall(self->rescue, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    Py_XDECREF(none);
+    PyObject *args[] = {NULL, *seq, event, error};
+    int status = renumber(seq, PyObject_Vectorcall(self->rescue, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL));
     Py_XDECREF(type);
     Py_XDECREF(error);
     Py_XDECREF(trace);
-    return none == NULL ? -1 : 0;
+    return status;
 }
 
 static PyObject *make_receipt(Append *self, PyObject *seq)
@@ -128,9 +134,9 @@ static PyObject *append(PyObject *callable, PyObject *const *args, size_t nargsf
     if (seq == NULL)
         return NULL;
     PyObject *receipt = NULL;
-    PyObject *priority = record(self, seq, event);
+    PyObject *priority = record(self, &seq, event);
     if (priority == NULL &&
-        (rescue(self, seq, event) < 0 || (priority = PyObject_GetAttr(event, self->str_priority)) == NULL))
+        (rescue(self, &seq, event) < 0 || (priority = PyObject_GetAttr(event, self->str_priority)) == NULL))
         goto end;
     receipt = make_receipt(self, seq);
     if (receipt != NULL &&

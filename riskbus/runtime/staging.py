@@ -75,15 +75,19 @@ class Staging:
         """How many numbers were claimed. Any thread."""
         return int(repr(self.numbers)[6:-1])  # the only way to look at itertools.count without advancing it
 
-    def put(self, seq: int, body: bytes, kind: int) -> None:
-        """Put down the body for a claimed number. Any thread; doing it again changes nothing."""
+    def put(self, seq: int, body: bytes, kind: int) -> int:
+        """Put down the body for a claimed number. Any thread; doing it again changes nothing.
+
+        Returns:
+            The number that it has: another one, if the writer had declared the first a hole.
+        """
         if seq in self._declared:
             seq = self.claim()
         if seq in self._aside or self.ring.get(seq) is not None:
-            return
+            return seq
         released = self.ring.released  # looked at after the slot, which may have been released and used again meanwhile
         if seq < released:
-            return
+            return seq
         limit = released + self.ring.slots - 1
         if not self._declared:
             self.limit = limit
@@ -91,6 +95,7 @@ class Staging:
             self._put_aside(seq, body, kind)
         elif len(body) <= ROOM:
             self.ring.put(seq, body, kind)
+        return seq
 
     def stage(self, body: bytes, kind: int) -> None:
         """Claim the next number and put down the body for it. Any thread."""
@@ -172,14 +177,15 @@ def make_append(
     marks = tuple(map(mark, EventPriority))
     new_receipt = object.__new__
 
-    def put_rest(seq: int, body: bytes, kind: int) -> None:
-        put(seq, body if len(body) <= MAX_BODY_BYTES else encode_shortened(body), kind)
+    def put_rest(seq: int, body: bytes, kind: int) -> int:
+        return put(seq, body if len(body) <= MAX_BODY_BYTES else encode_shortened(body), kind)
 
-    def rescue(seq: int, event: RiskEvent, error: BaseException) -> None:
-        put(seq, encode_event(event), event.priority)  # the number must not stay empty
+    def rescue(seq: int, event: RiskEvent, error: BaseException) -> int:
+        seq = put(seq, encode_event(event), event.priority)  # the number must not stay empty
         thrown_in = error.__cause__ if isinstance(error, Exception) else error  # orjson wraps what came in as_json
         if thrown_in is not None and not isinstance(thrown_in, Exception):
             raise thrown_in from None
+        return seq
 
     if hot is not None:
         compiled: Callable[[RiskEvent], Receipt] = hot.Append(
@@ -211,9 +217,9 @@ def make_append(
             elif length <= ROOM and seq <= staging.limit:
                 put_with_annex(seq, body, event.priority)
             else:
-                put_rest(seq, body, event.priority)
+                seq = put_rest(seq, body, event.priority)
         except BaseException as error:  # noqa: BLE001 -- orjson refused the payload, or KeyboardInterrupt came
-            rescue(seq, event, error)
+            seq = rescue(seq, event, error)
         receipt: Receipt = new_receipt(Receipt)  # as calling it does, at half the cost
         receipt.seq = seq
         receipt.progress = progress

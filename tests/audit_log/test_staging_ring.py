@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from riskbus import native
+from riskbus import EventPriority, EventType, RiskEvent, native
 from riskbus.runtime.feed import take
+from riskbus.runtime.progress import Progress
+from riskbus.runtime.staging import Staging, make_append
 from riskbus.store import ring as layout
 from riskbus.store import ring_header as header_layout
 from riskbus.store.ring import NEAR, ROOM, Held
@@ -178,6 +180,40 @@ def test_a_publisher_that_comes_back_after_its_number_was_declared_a_hole_gets_a
     assert [record for _, record, _ in take(feed_of(staging), 0, 100)] == [b'{"gap"}', record_of(1)]
     staging.put(late, record_of(late), 2)
     assert [record for _, record, _ in take(feed_of(staging), 2, 100)] == [record_of(late)]
+
+
+class SlowToSay:
+    """A value that takes so long to become text that the writer has given its record's number away by then."""
+
+    def __init__(self, staging: Staging, number: int) -> None:
+        self._staging, self._number = staging, number
+
+    def __repr__(self) -> str:
+        self._staging.put(self._number, b'{"gap"}', 4)
+        self._staging.declare(self._number)
+        return "at last"
+
+
+@pytest.mark.parametrize("others", [0, SLOTS - 1])
+def test_an_event_that_took_too_long_to_encode_is_recorded_under_another_number(
+    shared_memory: Path, others: int
+) -> None:
+    """The declared hole stays as it is, and the receipt tells of the event's own record."""
+    staging = staging_on(make_ring(shared_memory))
+    append = make_append(staging, Progress(staging.ring, lambda: None), lambda _seq, _event: None)
+    for _ in range(others):
+        append(RiskEvent(EventType.HEARTBEAT, EventPriority.LOW, "test"))
+    staging.ring.release(others)
+    receipt = append(RiskEvent(EventType.HEARTBEAT, EventPriority.LOW, "test", {"value": SlowToSay(staging, others)}))
+    assert staging.ring.get(others) == Held(others, b'{"gap"}', 4)
+    assert receipt.seq == others + 1
+    held = staging.ring.get(others + 1)
+    assert held is not None
+    assert b"at last" in held.body
+    staging.ring.release(others + 1)
+    assert not receipt.durable
+    staging.ring.release(others + 2)
+    assert receipt.durable
 
 
 def test_putting_a_record_down_again_changes_nothing(shared_memory: Path) -> None:
