@@ -60,9 +60,9 @@ class RemoteFeed:
         """Return the next number."""
         return int(self._ask("claim"))
 
-    def put(self, seq: int, body: bytes, kind: int) -> None:
-        """Put down the body for a claimed number."""
-        self._ask("put", seq, body, kind)
+    def put(self, seq: int, body: bytes, kind: int) -> int:
+        """Put down the body for a claimed number; return the number that it has."""
+        return int(self._ask("put", seq, body, kind))
 
     def stage(self, body: bytes, kind: int) -> None:
         """Claim the next number and put down the body for it."""

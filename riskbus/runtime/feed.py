@@ -41,8 +41,8 @@ class Feed(Protocol):
     def claim(self) -> int:
         """Return the next number; whoever calls this must `put` a record with that number. Any thread."""
 
-    def put(self, seq: int, body: bytes, kind: int) -> None:
-        """Put down the body for a claimed number. Any thread."""
+    def put(self, seq: int, body: bytes, kind: int) -> int:
+        """Put down the body for a claimed number; return the number that it has. Any thread."""
 
     def stage(self, body: bytes, kind: int) -> None:
         """Claim the next number and put down the body for it. Any thread."""
