@@ -120,7 +120,8 @@ def test_a_trader_killed_before_the_first_seal_leaves_a_log_that_can_be_verified
             if message[0] == "put":
                 ring.put(*message[1:])
                 ring.put(2, body, EventPriority.LOW)
-            if message[0] in {"put", "claimed", "settings", "stage", "waiting_aside"}:
+                connection.send(message[1])
+            if message[0] in {"claimed", "settings", "stage", "waiting_aside"}:
                 connection.send({"claimed": 3, "settings": settings}.get(message[0]))
         trader.kill()
         connection.close()
