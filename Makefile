@@ -73,8 +73,12 @@ K8S ?= 1.36
 export K8S
 PYTEST := $(BIN)/python -m pytest
 
+# Minutes where nothing is built yet, with progress: not within a test, whose time is limited.
+BUILD_CLUSTER := $(BIN)/python -m tests.cluster.local build
+
 .PHONY: test
 test: deps venv lint ## Everything, as continuous integration runs it
+	@$(BUILD_CLUSTER)
 	@$(PYTEST)
 
 .PHONY: test-unit
@@ -90,6 +94,7 @@ test-faults: deps venv ## Real filesystems that fill up and fail, kill -9 (root;
 
 .PHONY: test-cluster
 test-cluster: $(if $(KUBECONFIG),,deps) venv ## A real Kubernetes (K8S=1.36 or 1.31, or the cluster of KUBECONFIG)
+	@$(if $(KUBECONFIG),,$(BUILD_CLUSTER))
 	@$(PYTEST) -m cluster
 
 .PHONY: test-pythons
