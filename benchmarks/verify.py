@@ -67,10 +67,7 @@ def measure(options: Options) -> Report:
     for jobs in sorted({1, cores}):
         share = ratio(results[_name(jobs)], results[FLOOR], "megabytes")
         report.figures.append(Figure(f"verify / floor, {_name(jobs)}", share, at_least=0.5))
-    report.notes.append(
-        "A record costs two hashes, its own and that of a node of the tree, and the floor one. So on one core the share"
-        " is below a half, the more so the shorter the lines are."
-    )
+    report.notes.append("A record costs two hashes, its own and that of a node of the tree, and the floor one.")
     speed = typical(results[_name(cores)], "megabytes")
     report.figures.append(Figure("verify, megabytes a second", speed, "MB/s", at_least=100))
     return report

@@ -1,7 +1,8 @@
 """Checking many lines at once: the fast way for what is in order, which is nearly everything.
 
 A verifier's time goes into Python's own steps, not into SHA-256. So what can be compared for a whole block of lines is
-compared for the block, and a block in which anything is unusual is left to be checked line by line.
+compared for the block, in compiled code where that is, and a block in which anything is unusual is left to be checked
+line by line.
 """
 
 import re
@@ -10,7 +11,8 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import NamedTuple
 
-from riskbus.format.merkle import tile_roots
+from riskbus.format.merkle import TILE_WIDTH, tile_roots
+from riskbus.native import hot
 
 MAX_LINE_BYTES = 1 << 20
 """A longer line is no record. Writers stay far below."""
@@ -19,8 +21,11 @@ CONTROL_MARK = b',"event_type":"AUDIT_'
 HEAD = re.compile(rb'\{"seq":(0|[1-9][0-9]{0,18}),"ts":"')
 _TIME = re.compile(rb'\{"seq":[0-9]+,"ts":"([^"\\]*)"')
 _STAMP = re.compile(rb',"timestamp_ns":([0-9]{1,19})\}\Z')
+_HASH_BYTES = 32
 _HASH_LENGTH = 44  # base64 of the 32 bytes of SHA-256
 _TAIL_LENGTH = len(b',"hash":"') + _HASH_LENGTH + len(b'"}')
+
+_scan = getattr(hot, "scan", None)  # not there where libcrypto is not
 
 
 class Control(NamedTuple):
@@ -57,8 +62,20 @@ class Block(NamedTuple):
 
 def scan(data: bytes) -> Block | None:
     """Return what a block of whole lines holds, or None if anything in it needs a closer look."""
+    if len(data) > MAX_LINE_BYTES:
+        return None
+    found = _scan(data) if _scan else None
+    if found is None:
+        return scan_in_python(data)
+    first, records, leaves, roots = found
+    tiles = range(first + -first % TILE_WIDTH, first + records - TILE_WIDTH + 1, TILE_WIDTH)
+    return _block(data, first, records, leaves, dict(zip(tiles, _hashes(roots), strict=True)))
+
+
+def scan_in_python(data: bytes) -> Block | None:
+    """Do the same without the compiled form, and where that found something unusual."""
     lines = data.split(b"\n")
-    if lines.pop() or not lines or len(data) > MAX_LINE_BYTES:
+    if lines.pop() or not lines:
         return None
     head = HEAD.match(lines[0])
     if head is None:
@@ -67,16 +84,7 @@ def scan(data: bytes) -> Block | None:
     leaves = [sha256(b"\0%b}" % line[:-_TAIL_LENGTH]).digest() for line in lines]
     if not _tails_match(lines, leaves) or not _numbers_match(lines, first):
         return None
-    return Block(
-        first,
-        len(lines),
-        b"".join(leaves),
-        tile_roots(first, leaves),
-        list(_controls(data)),
-        time_of(lines[0]),
-        time_of(lines[-1]),
-        timestamp_of(lines[-1][:-_TAIL_LENGTH] + b"}"),
-    )
+    return _block(data, first, len(lines), b"".join(leaves), tile_roots(first, leaves))
 
 
 def time_of(record: bytes) -> str:
@@ -89,6 +97,18 @@ def timestamp_of(record: bytes, otherwise: int = -1) -> int:
     """Return the field `timestamp_ns` of a record, or the other number if it is not in its place."""
     match = _STAMP.search(record, max(len(record) - 40, 0))
     return int(match[1]) if match else otherwise
+
+
+def _block(data: bytes, first: int, records: int, leaves: bytes, tiles: dict[int, bytes]) -> Block:
+    last = data[data.rfind(b"\n", 0, -1) + 1 : -1]
+    record = last[:-_TAIL_LENGTH] + b"}"
+    return Block(
+        first, records, leaves, tiles, list(_controls(data)), time_of(data), time_of(last), timestamp_of(record)
+    )
+
+
+def _hashes(joined: bytes) -> Iterator[bytes]:
+    return (joined[start : start + _HASH_BYTES] for start in range(0, len(joined), _HASH_BYTES))
 
 
 def _tails_match(lines: list[bytes], leaves: list[bytes]) -> bool:

@@ -48,10 +48,16 @@ int digits_of(uint64_t number, char *digits)
     return count;
 }
 
-static int hash(Tree *tree, const void *prefix, const uint8_t *data, size_t length, uint8_t *result)
+int leaf_of(void *context, const uint8_t *record, size_t length, uint8_t *leaf)
 {
-    return evp.init(tree->context, evp.sha256, NULL) && evp.update(tree->context, prefix, 1) &&
-           evp.update(tree->context, data, length) && evp.final(tree->context, result, NULL);
+    return evp.init(context, evp.sha256, NULL) && evp.update(context, "\x00", 1) &&
+           evp.update(context, record, length) && evp.update(context, "}", 1) && evp.final(context, leaf, NULL);
+}
+
+int parent_of(void *context, const uint8_t *pair, uint8_t *parent)
+{
+    return evp.init(context, evp.sha256, NULL) && evp.update(context, "\x01", 1) &&
+           evp.update(context, pair, 2 * HASH) && evp.final(context, parent, NULL);
 }
 
 /* Add a leaf to the tree, as Tree.append does; the edge has room for it, as for every number there can be. */
@@ -60,13 +66,13 @@ static int grow(Tree *tree, uint64_t size, const uint8_t *leaf)
     memcpy(tree->edge + HASH * tree->height++, leaf, HASH);
     for (; size & 1; size >>= 1) {
         uint8_t *pair = tree->edge + HASH * (--tree->height - 1);
-        if (!hash(tree, "\x01", pair, 2 * HASH, pair))
+        if (!parent_of(tree->context, pair, pair))
             return 0;
     }
     return 1;
 }
 
-static uint8_t *to_base64(const uint8_t *hash, uint8_t *text)
+uint8_t *to_base64(const uint8_t *hash, uint8_t *text)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (int at = 0; at < HASH; at += 3) {
@@ -91,7 +97,7 @@ uint8_t *write_line(Tree *tree, const Ring *ring, uint64_t seq, uint64_t word, u
     *body = ','; /* for its opening brace */
     end += length;
     end[-1] = '}';
-    if (!hash(tree, "\x00", line, (size_t)(end - line), leaf) || !grow(tree, seq, leaf))
+    if (!leaf_of(tree->context, line, (size_t)(end - line) - 1, leaf) || !grow(tree, seq, leaf))
         return NULL;
     memcpy(end - 1, ",\"hash\":\"", 9); /* for its closing brace */
     end = to_base64(leaf, end + 8);

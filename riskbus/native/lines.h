@@ -1,4 +1,4 @@
-/* What `batch.c` and `rounds.c` share: records that lie in the ring, and their lines. */
+/* What `batch.c`, `rounds.c` and `scan.c` share: records that lie in the ring, and their lines. */
 #ifndef RISKBUS_LINES_H
 #define RISKBUS_LINES_H
 
@@ -27,6 +27,13 @@ int find_sha256(void);
 /* What a tree hashes with, NULL where that is not to be had; for one thread at a time. */
 void *new_hash(void);
 void free_hash(void *context);
+
+/* Hash a record that lacks its last brace, or two nodes of a tree; 0 where that fails. */
+int leaf_of(void *context, const uint8_t *record, size_t length, uint8_t *leaf);
+int parent_of(void *context, const uint8_t *pair, uint8_t *parent);
+
+/* Write a hash as 44 characters; return where they end. */
+uint8_t *to_base64(const uint8_t *hash, uint8_t *text);
 
 /* How many hashes the edge of a tree over so many records has. */
 static inline int height_of(uint64_t size) { return __builtin_popcountll(size); }

@@ -17,6 +17,7 @@ int add_event(PyObject *module);
 int add_publish(PyObject *module);
 int add_latency(PyObject *module);
 int add_batch(PyObject *module);
+int add_scan(PyObject *module);
 int add_bell(PyObject *module);
 int add_rounds(PyObject *module);
 
