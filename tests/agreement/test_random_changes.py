@@ -1,13 +1,15 @@
 """Both verifiers agree also where several things happened to a log at once."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from riskbus.errors import FormatError
 from riskbus.format.record import leaf_hash, to_line
 from tests.agreement.cases import Case, rehashed
 from tests.agreement.corpus_torn import heir_of, killed
@@ -35,8 +37,9 @@ def _change(content: bytes, kind: str, place: int, value: int) -> bytes:
         lines[other:other] = lines[line : line + 1]
     elif kind == "insert":
         lines.insert(line, [b"\n", b"{}\n", FIRST.lines[other % len(FIRST.lines)], SECOND.lines[2]][value % 4])
-    elif kind == "rehash" and all(text.startswith(b'{"seq":') and text.endswith(b'="}\n') for text in lines):
-        lines = rehashed([text.replace(b'"limit":1000', b'"limit":%d' % value) for text in lines])
+    elif kind == "rehash":
+        with suppress(FormatError, ValueError):  # a line that is damaged already cannot be made right
+            lines = rehashed([text.replace(b'"limit":1000', b'"limit":%d' % value) for text in lines])
     return b"".join(lines)
 
 
@@ -54,6 +57,7 @@ CHANGES = st.tuples(
     changes=st.lists(CHANGES, max_size=4),
     anchored=st.sampled_from([b"", FIRST.anchors(), SECOND.anchors(), FIRST.anchors() + SECOND.anchors()]),
 )
+@example(cuts=[1], changes=[("zeros", 0, 15, 1), ("rehash", 0, 0, 0)], anchored=b"")  # AUDIT_OPEN, hashed, is not JSON
 def test_both_say_the_same_whatever_happened(
     cuts: list[int], changes: list[tuple[str, int, int, int]], anchored: bytes, agree: Callable[..., dict[str, Any]]
 ) -> None:
