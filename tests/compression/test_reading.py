@@ -99,7 +99,7 @@ def test_damage_in_one_member_hides_no_record_in_another(
     report = verify()
     kinds = {finding.kind for finding in report.findings}
     assert "malformed" in kinds
-    assert "missing" in kinds
+    assert kinds & {"missing", "altered"}  # what the rest of the block decodes to may still look like a line
     assert report.worst in {Severity.DAMAGE, Severity.TAMPERING}  # the kernel's bad block and a hand look alike
     assert records - 60 < report.streams[0].incarnations[0].records < records
 
