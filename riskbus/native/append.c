@@ -63,7 +63,7 @@ static int put_down(Append *self, PyObject **seq, PyObject *body, PyObject *prio
 /* The event's attribute, a new reference; it may be of a subclass, or something that only looks like an event. */
 static PyObject *part_of(const Append *self, PyObject *event, Py_ssize_t offset, PyObject *name)
 {
-    PyObject *part = Py_IS_TYPE(event, self->event) ? *(PyObject **)((char *)event + offset) : NULL;
+    PyObject *part = Py_IS_TYPE(event, self->event) ? *slot(event, offset) : NULL;
     return part != NULL ? Py_NewRef(part) : PyObject_GetAttr(event, name);
 }
 
@@ -106,8 +106,8 @@ static PyObject *make_receipt(Append *self, PyObject *seq)
     PyObject *receipt = self->receipt->tp_alloc(self->receipt, 0);
     if (receipt == NULL)
         return NULL;
-    *(PyObject **)((char *)receipt + self->offset_seq) = Py_NewRef(seq);
-    *(PyObject **)((char *)receipt + self->offset_progress) = Py_NewRef(self->progress);
+    *slot(receipt, self->offset_seq) = Py_NewRef(seq);
+    *slot(receipt, self->offset_progress) = Py_NewRef(self->progress);
     return receipt;
 }
 
@@ -139,8 +139,7 @@ static PyObject *append(PyObject *callable, PyObject *const *args, size_t nargsf
         (rescue(self, &seq, event) < 0 || (priority = PyObject_GetAttr(event, self->str_priority)) == NULL))
         goto end;
     receipt = make_receipt(self, seq);
-    if (receipt != NULL &&
-        (*(PyObject **)((char *)self->staging + self->offset_attention) != Py_False || PyLong_AsLong(priority) == 0))
+    if (receipt != NULL && (*slot(self->staging, self->offset_attention) != Py_False || PyLong_AsLong(priority) == 0))
         receipt = look_again(self, seq, event, receipt);
 end:
     Py_XDECREF(priority);

@@ -4,7 +4,6 @@
 #include "module.h"
 
 #include <linux/futex.h>
-#include <structmember.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 

@@ -125,9 +125,9 @@ static PyObject *make(PyObject *callable, PyObject *const *args, size_t nargsf, 
         Py_DECREF(made);
         return NULL;
     }
-    *(PyObject **)((char *)event + self.offset_type) = Py_NewRef(found[EVENT_TYPE]);
-    *(PyObject **)((char *)event + self.offset_priority) = Py_NewRef(found[PRIORITY]);
-    *(PyObject **)((char *)event + self.offset_fields) = made;
+    *slot(event, self.offset_type) = Py_NewRef(found[EVENT_TYPE]);
+    *slot(event, self.offset_priority) = Py_NewRef(found[PRIORITY]);
+    *slot(event, self.offset_fields) = made;
     return event;
 }
 

@@ -17,6 +17,8 @@ static struct {
 
 int find_sha256(void)
 {
+    if (evp.sha256 != NULL)
+        return 1;
     void *library = dlopen("libcrypto.so.3", RTLD_NOW | RTLD_LOCAL);
     if (library == NULL)
         return 0;

@@ -30,6 +30,9 @@ int64_t clock_ns(clockid_t clock);
 /* Where an instance of this class has the slot with this name, or -1 with an exception. */
 Py_ssize_t slot_offset(PyTypeObject *type, const char *name);
 
+/* The slot at such an offset. */
+static inline PyObject **slot(void *object, Py_ssize_t offset) { return (PyObject **)((char *)object + offset); }
+
 /* A number that is too large for 64 bits as the largest one. */
 int64_t as_int64(PyObject *number);
 

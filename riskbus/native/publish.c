@@ -39,9 +39,6 @@ static void count(Publish *self, int path, const Passage *passage, int64_t nanos
     counts->late += nanoseconds > self->objectives_ns[path][passage->level];
 }
 
-/* What is in an object's slot, a borrowed reference; NULL where it is empty. */
-static PyObject *slot(PyObject *object, Py_ssize_t offset) { return *(PyObject **)((char *)object + offset); }
-
 /* Whether these are subscriptions, and nothing that only looks like one. */
 static int are_subscriptions(const Publish *self, PyObject *inlined)
 {
@@ -54,7 +51,7 @@ static int are_subscriptions(const Publish *self, PyObject *inlined)
 /* The table entry for the event's type and the routes of now; NULL where nobody has looked the route up. */
 static Known *find_route(Publish *self, PyObject *event_type)
 {
-    PyObject *known = slot(self->routes, self->offset_known);
+    PyObject *known = *slot(self->routes, self->offset_known);
     Known *entry = self->known + ((uintptr_t)event_type >> 4) % ROUTES;
     if (entry->event_type == event_type && entry->known == known)
         return entry;
@@ -80,8 +77,8 @@ static int look_at(Publish *self, PyObject *event, Passage *passage)
     if (!Py_IS_TYPE(event, (PyTypeObject *)self->event) || self->closed)
         return 0;
     passage->event = event;
-    passage->event_type = slot(event, self->offset_type);
-    passage->priority = slot(event, self->offset_priority);
+    passage->event_type = *slot(event, self->offset_type);
+    passage->priority = *slot(event, self->offset_priority);
     if (passage->event_type == NULL || passage->priority == NULL ||
         !Py_IS_TYPE(passage->event_type, (PyTypeObject *)self->event_type))
         return 0;
@@ -91,7 +88,7 @@ static int look_at(Publish *self, PyObject *event, Passage *passage)
         return 0;
     PyObject *inlined = PyTuple_GET_ITEM(known->route, INLINE);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(inlined); i++)
-        if (slot(PyTuple_GET_ITEM(inlined, i), self->offset_quarantined) != Py_False)
+        if (*slot(PyTuple_GET_ITEM(inlined, i), self->offset_quarantined) != Py_False)
             return 0;
     passage->level = (int)level;
     passage->required = known->required;
@@ -104,7 +101,7 @@ static int watch_durability(Publish *self, const Passage *passage, PyObject *rec
 {
     if (!Py_IS_TYPE(receipt, (PyTypeObject *)self->receipt))
         return PyErr_Format(PyExc_TypeError, "the log gave no receipt"), -1;
-    long long seq = PyLong_AsLongLong(slot(receipt, self->offset_seq));
+    long long seq = PyLong_AsLongLong(*slot(receipt, self->offset_seq));
     if (seq < 0)
         return PyErr_Occurred() ? -1 : 0;
     int attend = times_put(self->times, passage->level, seq, passage->published_ns);
@@ -149,7 +146,9 @@ static int judge(Publish *self, const Passage *passage, PyObject *subscription, 
 /* Call an inline handler that is to begin now; return when it ended, or -1 with an exception. */
 static int64_t deliver(Publish *self, Passage *passage, PyObject *subscription, int64_t started_ns)
 {
-    PyObject *handler = Py_NewRef(slot(subscription, self->offset_handler));
+    PyObject *handler = Py_XNewRef(*slot(subscription, self->offset_handler));
+    if (handler == NULL)
+        return PyErr_Format(PyExc_AttributeError, "handler"), -1;
     PyObject *args[] = {NULL, passage->event};
     PyObject *result = PyObject_Vectorcall(handler, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     Py_DECREF(handler);

@@ -17,7 +17,7 @@ typedef enum { GO_ON, PAUSE, LEAVE } Next;
 static int look(Rounds *self, uint64_t seq, uint64_t *word)
 {
     *word = __atomic_load_n(ring_word(&self->ring, seq), __ATOMIC_ACQUIRE);
-    size_t length = strlen(self->day);
+    const size_t length = sizeof self->day - 1;
     return is_usual(*word, seq) && length_of(*word) > length &&
            memcmp((uint8_t *)ring_word(&self->ring, seq) - RING_NEAR, self->day, length) == 0;
 }
@@ -83,9 +83,9 @@ static void settle(Rounds *self, const Tree *tree, size_t count, size_t size)
     }
 }
 
-static uint64_t events_of(const Rounds *self)
+static int64_t events_of(const Rounds *self)
 {
-    uint64_t sum = 0;
+    int64_t sum = 0;
     for (int kind = 0; kind < CHECKPOINT; kind++)
         sum += self->kinds[kind];
     return sum;

@@ -34,7 +34,7 @@ typedef struct {
     Tree tree;
     /* what it has done */
     int turns, moment_count, error, full;
-    uint64_t kinds[KINDS];
+    int64_t kinds[KINDS];
     uint64_t size;
     int64_t syncs_ns[MOST_TURNS];
     int64_t moments[MOST_TURNS][2];

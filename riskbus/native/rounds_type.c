@@ -26,7 +26,7 @@ static PyObject *moments_of(const Rounds *self)
 
 static PyObject *result_of(Rounds *self)
 {
-    PyObject *kinds = numbers_of((int64_t *)self->kinds, KINDS), *syncs = numbers_of(self->syncs_ns, self->turns);
+    PyObject *kinds = numbers_of(self->kinds, KINDS), *syncs = numbers_of(self->syncs_ns, self->turns);
     PyObject *moments = moments_of(self);
     PyObject *result = NULL;
     if (kinds != NULL && syncs != NULL && moments != NULL)
