@@ -228,7 +228,9 @@ class IncarnationChecker:
         yield from self._stretches
 
     def inspect(self, line: bytes, number: int, byte: int, file: str) -> None:
-        """Look closer at a line of an unread stretch."""
+        """Look closer at a line of an unread stretch; what may be a control record was looked at with its block."""
+        if CONTROL_MARK in line:
+            return
         record = from_line(line)[0]
         head = HEAD.match(record)
         if head is not None and int(head[1]) >= self._seals.sealed:

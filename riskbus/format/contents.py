@@ -160,7 +160,7 @@ class Contents:
 
     def finish(self, last: int) -> None:
         """Draw the conclusions that need the end; `last` is the number of the last record."""
-        for seq, place in dict.fromkeys(self._strange):  # one that looks like a control record is looked at twice
+        for seq, place in self._strange:
             message = "the record is not JSON of the nine fields"
             self._findings.add("malformed", Severity.DAMAGE, message, seq, place)
         summary = self._summary
