@@ -43,8 +43,8 @@ assert publish(range(20), 10).wait_durable(30)
 sys.stdout.write("READY\\n")  # in one piece, between the lines of the log
 sys.stdout.flush()
 sys.stdin.readline()
+publish(range(120, 140), 9000)  # first, as a short record may fit into the file's last block, which it already has
 publish(range(20, 120), 10)
-publish(range(120, 140), 9000)
 sys.stdin.readline()
 """
 

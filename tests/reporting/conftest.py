@@ -115,10 +115,20 @@ def api(certificate: tuple[Path, Path]) -> Iterator[Api]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+
+    class Server(ThreadingHTTPServer):
+        def get_request(self) -> tuple[ssl.SSLSocket, object]:
+            connection, address = self.socket.accept()
+            try:
+                connection.getpeername()  # a client that has gone already: wrap_socket would raise and leave it open
+            except OSError:
+                connection.close()
+                raise
+            return context.wrap_socket(connection, server_side=True), address
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that goes away in the middle is part of the tests
     state.port = server.server_port
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
