@@ -1,7 +1,7 @@
 """How long after `append` an event is durable, at 20,000 events a second.
 
 The floor is one thread that writes and syncs whatever has come due since its last sync, back to back. Against it stand
-durability `sync` (back to back as well) and `group` (a tick of two milliseconds between batches; only CRITICAL events
+durability `sync` (back to back as well) and `group` (a tick between the beginnings of batches; only CRITICAL events
 come at once).
 
 The producer looks at the clock without a pause. *Yielding*, it lets go of the interpreter's lock each time, as any loop
@@ -23,10 +23,10 @@ from benchmarks.common import Figure, Options, Report, main
 from benchmarks.load import WRITERS, lines_in, open_log, ready_events, ready_fields, recorded
 from benchmarks.measuring import RATE, Sample, give_way, interleave, percentiles, ratio
 from riskbus import AuditLog, Receipt
+from riskbus.runtime.rounds import TICK
 
 FLOOR = "write + fdatasync, back to back"
 _INTERVAL = 1_000_000_000 // RATE
-_TICK_US = 2000  # between two batches of durability `group`
 _BACK_TO_BACK_GOAL = 2.0  # times the floor
 _TICK_GOAL = 1.5  # times the floor, after the tick
 _KEYS = ("p50", "p99", "p99.9")
@@ -97,7 +97,7 @@ def measure(options: Options) -> Report:
 def _figures(results: dict[str, list[Sample]], writer: str) -> list[Figure]:
     found = []
     back_to_back, with_tick = (results[_name(writer, durability, "yielding")] for durability in ("sync", "group"))
-    after_tick = [{key: sample[key] - _TICK_US for key in _KEYS} for sample in with_tick]
+    after_tick = [{key: sample[key] - TICK * 1e6 for key in _KEYS} for sample in with_tick]
     for key in ("p50", "p99"):
         value = ratio(back_to_back, results[FLOOR], key)
         found.append(Figure(f"durable {key} / floor, sync, {writer} writer", value, at_most=_BACK_TO_BACK_GOAL))

@@ -97,7 +97,7 @@ static Next turn(Rounds *self)
     ring_set_header(&self->ring, RING_ALIVE, (uint64_t)now_ns);
     self->full = 0;
     if (__atomic_load_n(&self->abandoned, __ATOMIC_ACQUIRE) || ring_header(&self->ring, RING_STOP) ||
-        ring_header(&self->ring, RING_OVERFLOWING) || self->room < 1 || now_ns >= self->until_ns)
+        ring_header(&self->ring, RING_OVERFLOWING) || self->room < 1 || self->overdue)
         return LEAVE;
     size_t count = 0;
     uint64_t word = 0;
@@ -113,9 +113,11 @@ static Next turn(Rounds *self)
         self->busy_ns = now_ns;
         self->full = count == MOST_RECORDS;
     }
-    if (unusual || self->turns == MOST_TURNS || ring_header(&self->ring, RING_AWAITED) == RING_WAITING ||
-        (now_ns >= self->seal_ns && events_of(self) > 0))
+    if (unusual)
         return LEAVE;
+    if (now_ns >= self->until_ns || self->turns == MOST_TURNS ||
+        ring_header(&self->ring, RING_AWAITED) == RING_WAITING || (now_ns >= self->seal_ns && events_of(self) > 0))
+        return self->usual = 1, LEAVE;
     return self->full ? GO_ON : PAUSE;
 }
 
@@ -145,6 +147,8 @@ static int wait_for_turn(Rounds *self)
 void make_rounds(Rounds *self)
 {
     Next next = self->full ? GO_ON : PAUSE;
+    self->usual = 0;
+    self->overdue = clock_ns(CLOCK_MONOTONIC) >= self->until_ns;
     while (next != LEAVE && (next == GO_ON || wait_for_turn(self)))
         next = turn(self);
 }

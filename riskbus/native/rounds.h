@@ -34,6 +34,8 @@ typedef struct {
     Tree tree;
     /* what it has done */
     int turns, moment_count, error, full;
+    int overdue; /* whether they should have ended before they began */
+    int usual;   /* whether they ended because it was time, and not because of a record or an error */
     int64_t kinds[KINDS];
     uint64_t size;
     int64_t syncs_ns[MOST_TURNS];

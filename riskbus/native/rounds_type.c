@@ -30,10 +30,10 @@ static PyObject *result_of(Rounds *self)
     PyObject *moments = moments_of(self);
     PyObject *result = NULL;
     if (kinds != NULL && syncs != NULL && moments != NULL)
-        result = Py_BuildValue("Ky#OnOOLLOi", (unsigned long long)self->next, self->tree.edge,
+        result = Py_BuildValue("Ky#OnOOLLOiO", (unsigned long long)self->next, self->tree.edge,
                                (Py_ssize_t)(HASH * self->tree.height), kinds, (Py_ssize_t)self->size, syncs, moments,
                                (long long)self->turn_ns, (long long)self->busy_ns, self->full ? Py_True : Py_False,
-                               self->error);
+                               self->error, self->usual ? Py_True : Py_False);
     Py_XDECREF(kinds);
     Py_XDECREF(syncs);
     Py_XDECREF(moments);
@@ -135,7 +135,8 @@ static PyMethodDef methods[] = {
     {"go", go, METH_VARARGS,
      "go(descriptor, next, edge, day, room, until_ns, seal_ns, tick_ns, turn_ns, busy_ns, full, /)\n--\n\n"
      "Make rounds until something is unusual; return what was done: next, edge, number of records by kind, bytes, "
-     "nanoseconds of each sync, moments, turn_ns, busy_ns, full, and the kernel's error or 0."},
+     "nanoseconds of each sync, moments, turn_ns, busy_ns, full, the kernel's error or 0, and whether nothing was "
+     "unusual but the time."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -15,7 +15,7 @@ from riskbus.runtime.journal import Journal
 from riskbus.runtime.progress import Moment
 from riskbus.settings import AuditSettings, Durability
 
-_TICK = 0.002  # seconds between two batches while records come: a few milliseconds until durable, few syncs
+TICK = 0.005  # seconds between two batches while records come: each sync is work for the disk, and so for its processor
 _LEAST = 0.0002  # seconds that others get between two batches where the disk is slower than that
 _REST = 0.005  # seconds between two looks while none come; urgent records wake the writer at once
 _LONGEST = 0.2  # seconds after which metrics and moments are told, and the chores are looked for
@@ -35,6 +35,7 @@ class Done(NamedTuple):
         syncs: seconds that each sync took.
         moments: what became durable when, if someone waits or listens.
         error: what the kernel said at last.
+        usual: whether they ended because it was time, and not because of a record or an error.
     """
 
     kinds: list[int]
@@ -42,6 +43,7 @@ class Done(NamedTuple):
     syncs: list[float]
     moments: list[Moment]
     error: OSError | None
+    usual: bool
 
 
 class Rounds:
@@ -74,14 +76,14 @@ class Rounds:
             seal_at: when to end if there were events.
         """
         intake = self._intake
-        tick = 0 if settings.durability is Durability.SYNC else _TICK
+        tick = 0 if settings.durability is Durability.SYNC else TICK
         segment = self._journal.steady_segment
         if self._compiled is None or segment is None or intake.next < _OPENING or settings.durability is Durability.OS:
             self._wait(self._pause(tick))
             return None
         until = min(until, monotonic() + _LONGEST, segment.created + settings.rotation_max_age)
         room = settings.rotation_max_size - segment.size
-        intake.next, intake.edge, kinds, size, syncs, moments, turn_ns, busy_ns, intake.full, error = self._compiled.go(
+        done = self._compiled.go(
             segment.descriptor,
             intake.next,
             intake.edge,
@@ -94,9 +96,10 @@ class Rounds:
             _ns(self.busy_at),
             intake.full,
         )
+        intake.next, intake.edge, kinds, size, syncs, moments, turn_ns, busy_ns, intake.full, error, usual = done
         self.turn_at, self.busy_at = turn_ns / _SECOND_NS, busy_ns / _SECOND_NS
         cause = OSError(error, os.strerror(error)) if error else None
-        return Done(kinds, size, [nanoseconds / _SECOND_NS for nanoseconds in syncs], moments, cause)
+        return Done(kinds, size, [nanoseconds / _SECOND_NS for nanoseconds in syncs], moments, cause, usual)
 
     def _pause(self, tick: float) -> float:
         if self._intake.full:

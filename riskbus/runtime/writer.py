@@ -111,8 +111,9 @@ class Writer:
             self._open()
             while not self._finished():
                 until = 0 if self._inheritance.waiting else self._chores_at
-                self._take_note(self._rounds.go(self._settings, until, self._sealer.due_at))
-                self._turn()
+                done = self._rounds.go(self._settings, until, self._sealer.due_at)
+                self._take_note(done)
+                self._turn(taken=done is not None and done.usual)
                 between()
         finally:
             self._upkeep.stop()
@@ -204,18 +205,11 @@ class Writer:
         for priority in EventPriority:
             self._metrics.events[priority] += kinds[priority]
 
-    def _turn(self) -> None:
+    def _turn(self, *, taken: bool = False) -> None:
+        """Take what there is, unless the rounds have just done so, and do what is due."""
         self._fence()
-        self._rounds.turn_at = monotonic()
         self._ring.alive_ns = monotonic_ns()
-        opening = self._intake.next == 0  # AUDIT_OPEN alone, and then its seal
-        if not opening and not self._closed:
-            self._inheritance.take_over()
-        batch = self._take(1 if opening else BATCH)
-        if batch:
-            self._journal.append(batch)
-            if opening:
-                self._seal_opening(batch.edge)
+        batch = None if taken else self._take_turn()
         awaited = self._ring.awaited == WAITING
         if self._journal.failing or self._ring.stop_ns or awaited:
             self._journal.push()  # durability `os` syncs when someone waits
@@ -225,6 +219,18 @@ class Writer:
             self._seal()
         if monotonic() >= self._chores_at:
             self._do_chores()
+
+    def _take_turn(self) -> Batch | None:
+        self._rounds.turn_at = monotonic()
+        opening = self._intake.next == 0  # AUDIT_OPEN alone, and then its seal
+        if not opening and not self._closed:
+            self._inheritance.take_over()
+        batch = self._take(1 if opening else BATCH)
+        if batch:
+            self._journal.append(batch)
+            if opening:
+                self._seal_opening(batch.edge)
+        return batch
 
     def _take(self, most: int = BATCH) -> Batch | None:
         batch = self._intake.take(partial(take, self._feed), most)

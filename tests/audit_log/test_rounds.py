@@ -46,6 +46,7 @@ class Done(NamedTuple):
     busy_ns: int
     full: bool
     error: int
+    usual: bool
 
 
 class Volume:
@@ -103,6 +104,7 @@ def test_what_rounds_write_is_what_the_format_says(first: int, sizes: list[tuple
     assert [seq for seq, _ in done.moments] == [done.next]
     assert len(done.syncs_ns) == 1
     assert done.error == 0
+    assert done.usual
 
 
 def test_more_than_one_turn_takes_goes_on_at_once() -> None:
@@ -126,7 +128,7 @@ def test_rounds_end_before_what_is_unusual(what: str) -> None:
     started = monotonic()
     done = volume.go()
     assert monotonic() - started < 5
-    assert (done.next, volume.written()) == (5, b"".join(lines))
+    assert (done.next, volume.written(), done.usual) == (5, b"".join(lines), False)
 
 
 def test_a_number_that_is_not_there_yet_is_waited_for() -> None:
@@ -154,15 +156,34 @@ def test_nothing_is_written_after(what: str) -> None:
     volume = Volume()
     volume.put([(100, 1)])
     ENDS[what](volume)
-    assert volume.go().next == volume.ring.released == 2
+    done = volume.go()
+    assert done.next == volume.ring.released == 2
     assert volume.written() == b""
+    assert not done.usual
+
+
+def test_rounds_take_what_is_there_before_they_end_because_it_is_time() -> None:
+    """The writer's own turn then has nothing to take, which would cost a publisher some waits for the interpreter."""
+    volume = Volume()
+    Timer(0.02, volume.put, [[(100, 1)] * 3]).start()
+    done = volume.go(seconds=0.2)
+    assert (done.next, done.usual) == (5, True)
+
+
+def test_rounds_that_should_have_ended_before_they_began_leave_everything_to_the_writer() -> None:
+    """What an earlier process left has to be taken over first, or the segment is too old."""
+    volume = Volume()
+    volume.put([(100, 1)])
+    done = volume.go(seconds=-1)
+    assert (done.next, volume.written(), done.usual) == (2, b"", False)
 
 
 def test_a_full_segment_gets_nothing_more() -> None:
     """Each turn looks, so that a segment is at most a turn's lines longer than it may be."""
     volume = Volume()
     volume.put([(100, 1)])
-    assert volume.go(room=0).next == 2
+    done = volume.go(room=0)
+    assert (done.next, done.usual) == (2, False)
     volume.ring.awaited = WAITING
     done = volume.go(room=1)
     assert done.next == 3
@@ -179,7 +200,8 @@ def test_events_end_the_rounds_when_a_checkpoint_is_due() -> None:
     started = monotonic()
     volume.first = 3
     volume.put([(100, 1)])
-    assert volume.go(seal_at=0).next == 4
+    done = volume.go(seal_at=0)
+    assert (done.next, done.usual) == (4, True)
     assert monotonic() - started < 5
 
 
@@ -191,7 +213,7 @@ def test_after_an_error_nothing_counts() -> None:
     done = volume.go()
     os.close(full)
     assert done.error == errno.ENOSPC
-    assert (done.next, done.size, done.syncs_ns) == (2, 0, [])
+    assert (done.next, done.size, done.syncs_ns, done.usual) == (2, 0, [], False)
     assert volume.ring.released == 2
 
 
