@@ -154,14 +154,22 @@ class RiskEvent:
     Attributes:
         event_type: an `EventType`, a member of an enum of your own, or a string in UPPER_SNAKE.
         priority: how urgent it is.
-        fields: what its record will say, in that order, but for the number.
+        source: the component that decided.
+        data: the figures behind the decision.
+        metadata: the circumstances.
+        event_id: the UUID version 7, or what was given instead.
+        timestamp_ns: nanoseconds since the epoch.
     """
 
-    __slots__ = ("event_type", "fields", "priority")
+    __slots__ = ("data", "event_id", "event_type", "metadata", "priority", "source", "timestamp_ns")
 
     event_type: str | Enum
     priority: EventPriority
-    fields: dict[str, Any]
+    source: str
+    data: dict[str, Any]
+    metadata: dict[str, Any]
+    event_id: str
+    timestamp_ns: int
 
     def __init__(  # noqa: PLR0913, PLR0917 -- the fields of a record
         self,
@@ -192,50 +200,30 @@ class RiskEvent:
                 f"priority {priority!r} is not an EventPriority; use EventPriority.CRITICAL, HIGH, NORMAL or LOW"
             )
         try:
-            name = event_type if event_type.__class__ is EventType else event_type_name(event_type)
+            _recorded_name(event_type)
         except TypeError:  # a list, for example, which no cache can hold
             raise no_name(event_type) from None
-        now = time_ns() if timestamp_ns is None else _check_time(timestamp_ns)
-        begin_ns, end_ns, prefix, text = stamps.latest
-        if not begin_ns <= now < end_ns:
-            _, _, prefix, text = stamps.moment(now)
+        self.timestamp_ns = time_ns() if timestamp_ns is None else _check_time(timestamp_ns)
+        self.event_id = stamps.uuid7(self.timestamp_ns) if event_id is None else event_id
         self.event_type = event_type
         self.priority = priority
-        self.fields = {
-            "ts": text,
-            "event_id": f"{prefix}{stamps.next_serial()}" if event_id is None else event_id,
-            "event_type": name,
-            "priority": _PRIORITIES[priority],
-            "source": source,
-            "data": {} if data is None else data,
-            "metadata": {} if metadata is None else metadata,
-            "timestamp_ns": now,
+        self.source = source
+        self.data = {} if data is None else data
+        self.metadata = {} if metadata is None else metadata
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What its record will say, in that order, but for the number. Made anew each time."""
+        return {
+            "ts": stamps.timestamp(self.timestamp_ns),
+            "event_id": self.event_id,
+            "event_type": _recorded_name(self.event_type),
+            "priority": _PRIORITIES[self.priority],
+            "source": self.source,
+            "data": self.data,
+            "metadata": self.metadata,
+            "timestamp_ns": self.timestamp_ns,
         }
-
-    @property
-    def source(self) -> str:
-        """The component that decided."""
-        return self.fields["source"]  # type: ignore[no-any-return]
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """The figures behind the decision."""
-        return self.fields["data"]  # type: ignore[no-any-return]
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """The circumstances."""
-        return self.fields["metadata"]  # type: ignore[no-any-return]
-
-    @property
-    def event_id(self) -> str:
-        """The UUID version 7, or what was given instead."""
-        return self.fields["event_id"]  # type: ignore[no-any-return]
-
-    @property
-    def timestamp_ns(self) -> int:
-        """Nanoseconds since the epoch."""
-        return self.fields["timestamp_ns"]  # type: ignore[no-any-return]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RiskEvent) and self.fields == other.fields
@@ -248,6 +236,11 @@ class RiskEvent:
             f"RiskEvent({self.event_type!r}, {self.priority!r}, source={self.source!r}, data={self.data!r}, "
             f"metadata={self.metadata!r}, event_id={self.event_id!r}, timestamp_ns={self.timestamp_ns!r})"
         )
+
+
+def _recorded_name(event_type: str | Enum) -> str:
+    # An EventType is its own name, and its hash, which the cache would ask for, costs more than all else here.
+    return event_type if type(event_type) is EventType else event_type_name(event_type)
 
 
 def _check_time(timestamp_ns: int) -> int:

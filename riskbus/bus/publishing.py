@@ -111,7 +111,8 @@ class Publishing:
 
     def _compile(self) -> None:
         """Put what does the same as `publish`, but faster, in front of it, where there is such a thing."""
-        if hot is None or type(self).publish is not Publishing.publish:
+        overridden = type(self).publish is not Publishing.publish or type(self._log).stage is not AuditLog.stage
+        if hot is None or overridden:
             return
         compiled = hot.Publish(
             log=self._log,
@@ -124,8 +125,6 @@ class Publishing:
             evidence=self._evidence,
             requirements=REQUIREMENTS,
             path=LatencyPath.PUBLISH,
-            event=RiskEvent,
-            event_type=EventType,
             receipt=Receipt,
             subscription=Subscription,
             bounds_ns=BUCKET_BOUNDS_NS,

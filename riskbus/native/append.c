@@ -2,11 +2,11 @@
 
    No lock, no system call; the interpreter's own lock makes claim and put one step for every other thread, and no
    signal handler can come between them but in `dumps`, when it calls back. */
-#include "module.h"
+#include "body.h"
 
 #include <structmember.h>
 
-#include "ring.h"
+#include "event.h"
 
 typedef struct {
     PyObject_HEAD
@@ -19,9 +19,10 @@ typedef struct {
     PyObject *put;    /* (seq, body, kind) -> seq: what does not fit into a slot, and gets another number perhaps */
     PyObject *rescue; /* (seq, event, error) -> seq: records it otherwise; raises what must not be kept back */
     PyObject *second_look; /* (seq, event) -> receipt or None */
-    PyTypeObject *receipt, *event;
+    PyTypeObject *receipt;
+    PyObject *payload; /* what `make_body` needs; NULL while a call uses it */
     PyObject *str_fields, *str_priority;
-    Py_ssize_t offset_attention, offset_seq, offset_progress, offset_fields, offset_priority;
+    Py_ssize_t offset_attention, offset_seq, offset_progress;
     Py_buffer memory;
     Ring ring;
     uint64_t limit; /* the largest number that surely has a slot */
@@ -43,46 +44,89 @@ static int renumber(PyObject **seq, PyObject *other)
     return 0;
 }
 
-/* Put the body down; -1 with an exception if that is not possible. */
+/* Put the body down, where it has a slot and fits into it. */
+static int put_in_slot(Append *self, uint64_t number, const Body *body)
+{
+    if (body->bytes != NULL || !has_slot(self, number) || !ring_awaits(&self->ring, number))
+        return 0;
+    ring_put(&self->ring, number, body->text, body->length, (uint64_t)body->level);
+    ring_fetch_next(&self->ring, number, body->length);
+    return 1;
+}
+
+/* Put the body down wherever there is room; -1 with an exception if that is not possible. */
 static int put_down(Append *self, PyObject **seq, PyObject *body, PyObject *priority)
 {
-    uint64_t number = PyLong_AsUnsignedLongLong(*seq);
-    long kind = PyLong_AsLong(priority);
-    if (PyErr_Occurred())
-        return -1;
-    if (PyBytes_CheckExact(body) && PyBytes_GET_SIZE(body) <= RING_ROOM && kind >= 0 && kind < PRIORITIES &&
-        has_slot(self, number) && ring_awaits(&self->ring, number)) {
-        ring_put(&self->ring, number, PyBytes_AS_STRING(body), (size_t)PyBytes_GET_SIZE(body), (uint64_t)kind);
-        ring_fetch_next(&self->ring, number, (size_t)PyBytes_GET_SIZE(body));
-        return 0;
-    }
     PyObject *args[] = {NULL, *seq, body, priority};
     return renumber(seq, PyObject_Vectorcall(self->put, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL));
 }
 
-/* The event's attribute, a new reference; it may be of a subclass, or something that only looks like an event. */
-static PyObject *part_of(const Append *self, PyObject *event, Py_ssize_t offset, PyObject *name)
+/* The event's priority; -1 with an exception if it has none. */
+static int level_in(const Append *self, PyObject *event)
 {
-    PyObject *part = Py_IS_TYPE(event, self->event) ? *slot(event, offset) : NULL;
-    return part != NULL ? Py_NewRef(part) : PyObject_GetAttr(event, name);
+    PyObject *priority = PyObject_GetAttr(event, self->str_priority);
+    long level = priority == NULL ? -1 : PyLong_AsLong(priority);
+    Py_XDECREF(priority);
+    if (level < 0 || level >= PRIORITIES)
+        return PyErr_Occurred() ? -1 : PRIORITIES;
+    return (int)level;
 }
 
-/* Serialise the event and put it down; the priority is a new reference, NULL with an exception where that fails. */
-static PyObject *record(Append *self, PyObject **seq, PyObject *event)
+/* Serialise any event and put it down; it may be of a subclass, or something that only looks like an event. */
+static int record_slowly(Append *self, PyObject **seq, PyObject *event)
 {
-    PyObject *fields = part_of(self, event, self->offset_fields, self->str_fields);
+    PyObject *fields = PyObject_GetAttr(event, self->str_fields);
     if (fields == NULL)
-        return NULL;
+        return -1;
     PyObject *args[] = {NULL, fields, self->as_json};
     PyObject *body = PyObject_Vectorcall(self->dumps, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     Py_DECREF(fields);
-    if (body == NULL)
-        return NULL;
-    PyObject *priority = part_of(self, event, self->offset_priority, self->str_priority);
-    if (priority != NULL && put_down(self, seq, body, priority) < 0)
-        Py_CLEAR(priority);
-    Py_DECREF(body);
-    return priority;
+    PyObject *priority = body == NULL ? NULL : PyObject_GetAttr(event, self->str_priority);
+    int status = priority == NULL ? -1 : put_down(self, seq, body, priority);
+    Py_XDECREF(body);
+    Py_XDECREF(priority);
+    return status < 0 ? -1 : level_in(self, event);
+}
+
+/* Put the body of a usual event down. */
+static int put_body(Append *self, PyObject **seq, const Body *body)
+{
+    uint64_t number = PyLong_AsUnsignedLongLong(*seq);
+    if (PyErr_Occurred())
+        return -1;
+    if (put_in_slot(self, number, body))
+        return 0;
+    PyObject *bytes =
+        body->bytes != NULL ? Py_NewRef(body->bytes) : PyBytes_FromStringAndSize(body->text, (Py_ssize_t)body->length);
+    PyObject *priority = PyLong_FromLong(body->level);
+    int status = bytes == NULL || priority == NULL ? -1 : put_down(self, seq, bytes, priority);
+    Py_XDECREF(bytes);
+    Py_XDECREF(priority);
+    return status;
+}
+
+/* Have a body made; 0 if the event is not as usual, -1 with an exception if that fails. */
+static int make(Append *self, Body *body, PyObject *event)
+{
+    PyObject *payload = self->payload;
+    if (!Py_IS_TYPE(event, events.event) || payload == NULL)
+        return 0; /* a payload that publishes while it is serialised */
+    self->payload = NULL;
+    int status = make_body(body, event, payload, self->dumps, self->as_json);
+    self->payload = payload;
+    return status;
+}
+
+/* Serialise the event and put it down; its priority, or -1 with an exception where that fails. */
+static int record(Append *self, PyObject **seq, PyObject *event)
+{
+    Body body;
+    int status = make(self, &body, event);
+    if (status <= 0)
+        return status < 0 ? -1 : record_slowly(self, seq, event);
+    status = put_body(self, seq, &body);
+    Py_XDECREF(body.bytes);
+    return status < 0 ? -1 : body.level;
 }
 
 /* Have the event recorded otherwise, after the exception that is set now; -1 with an exception to raise. */
@@ -134,28 +178,25 @@ static PyObject *append(PyObject *callable, PyObject *const *args, size_t nargsf
     if (seq == NULL)
         return NULL;
     PyObject *receipt = NULL;
-    PyObject *priority = record(self, &seq, event);
-    if (priority == NULL &&
-        (rescue(self, &seq, event) < 0 || (priority = PyObject_GetAttr(event, self->str_priority)) == NULL))
+    int level = record(self, &seq, event);
+    if (level < 0 && (rescue(self, &seq, event) < 0 || (level = level_in(self, event)) < 0))
         goto end;
     receipt = make_receipt(self, seq);
-    if (receipt != NULL && (*slot(self->staging, self->offset_attention) != Py_False || PyLong_AsLong(priority) == 0))
+    if (receipt != NULL && (*slot(self->staging, self->offset_attention) != Py_False || level == 0))
         receipt = look_again(self, seq, event, receipt);
 end:
-    Py_XDECREF(priority);
     Py_DECREF(seq);
     return receipt;
 }
 
 static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"staging", "numbers", "memory",      "slots",   "progress", "dumps", "as_json",
-                            "put",     "rescue",  "second_look", "receipt", "event",    NULL};
-    PyObject *staging, *numbers, *memory, *progress, *dumps, *as_json, *put, *rescued, *second_look, *receipt, *event;
+    static char *names[] = {"staging", "numbers", "memory", "slots",       "progress", "dumps",
+                            "as_json", "put",     "rescue", "second_look", "receipt",  NULL};
+    PyObject *staging, *numbers, *memory, *progress, *dumps, *as_json, *put, *rescued, *second_look, *receipt;
     unsigned long long slots;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOKOOOOOOO!O!", names, &staging, &numbers, &memory, &slots,
-                                     &progress, &dumps, &as_json, &put, &rescued, &second_look, &PyType_Type, &receipt,
-                                     &PyType_Type, &event))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOKOOOOOOO!", names, &staging, &numbers, &memory, &slots,
+                                     &progress, &dumps, &as_json, &put, &rescued, &second_look, &PyType_Type, &receipt))
         return NULL;
     if (!PyIter_Check(numbers))
         return PyErr_Format(PyExc_TypeError, "numbers is not an iterator");
@@ -172,16 +213,14 @@ static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->rescue = Py_NewRef(rescued);
     self->second_look = Py_NewRef(second_look);
     self->receipt = (PyTypeObject *)Py_NewRef(receipt);
-    self->event = (PyTypeObject *)Py_NewRef(event);
+    self->payload = PyDict_New();
     self->str_fields = PyUnicode_InternFromString("fields");
     self->str_priority = PyUnicode_InternFromString("priority");
     self->offset_attention = slot_offset(Py_TYPE(staging), "attention");
     self->offset_seq = slot_offset(self->receipt, "seq");
     self->offset_progress = slot_offset(self->receipt, "progress");
-    self->offset_fields = slot_offset(self->event, "fields");
-    self->offset_priority = slot_offset(self->event, "priority");
-    if (!self->str_fields || !self->str_priority || self->offset_attention < 0 || self->offset_seq < 0 ||
-        self->offset_progress < 0 || self->offset_fields < 0 || self->offset_priority < 0 ||
+    if (!self->payload || !self->str_fields || !self->str_priority || self->offset_attention < 0 ||
+        self->offset_seq < 0 || self->offset_progress < 0 ||
         PyObject_GetBuffer(memory, &self->memory, PyBUF_WRITABLE) < 0)
         goto failed;
     self->ring = (Ring){.memory = self->memory.buf, .slots = slots};
@@ -207,7 +246,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->rescue);
     Py_VISIT(self->second_look);
     Py_VISIT(self->receipt);
-    Py_VISIT(self->event);
+    Py_VISIT(self->payload);
     return 0;
 }
 
@@ -224,7 +263,7 @@ static int clear(PyObject *object)
     Py_CLEAR(self->rescue);
     Py_CLEAR(self->second_look);
     Py_CLEAR(self->receipt);
-    Py_CLEAR(self->event);
+    Py_CLEAR(self->payload);
     return 0;
 }
 
@@ -248,8 +287,7 @@ static PyMemberDef members[] = {
 };
 
 static PyType_Slot type_slots[] = {
-    {Py_tp_doc,
-     "Append(staging, numbers, memory, slots, progress, dumps, as_json, put, rescue, second_look, receipt, event)"},
+    {Py_tp_doc, "Append(staging, numbers, memory, slots, progress, dumps, as_json, put, rescue, second_look, receipt)"},
     {Py_tp_new, new},
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_traverse, traverse},

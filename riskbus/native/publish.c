@@ -4,12 +4,14 @@
    quarantine, goes to `hand_on` of that class after it was recorded. */
 #include "publish.h"
 
+#include "event.h"
+
 PublishText publish_text;
 
 /* An event on its way. */
 typedef struct {
-    PyObject *event, *event_type, *priority; /* the caller holds them */
-    PyObject *route;                         /* owned */
+    PyObject *event, *event_type; /* the caller holds them */
+    PyObject *route;              /* owned */
     int level;
     int required;
     int64_t published_ns;
@@ -74,23 +76,20 @@ static Known *find_route(Publish *self, PyObject *event_type)
 /* Whether the event is a usual one; 0 without an exception if it is not. */
 static int look_at(Publish *self, PyObject *event, Passage *passage)
 {
-    if (!Py_IS_TYPE(event, (PyTypeObject *)self->event) || self->closed)
+    if (!Py_IS_TYPE(event, events.event) || self->closed)
         return 0;
     passage->event = event;
-    passage->event_type = *slot(event, self->offset_type);
-    passage->priority = *slot(event, self->offset_priority);
-    if (passage->event_type == NULL || passage->priority == NULL ||
-        !Py_IS_TYPE(passage->event_type, (PyTypeObject *)self->event_type))
+    passage->event_type = *slot(event, events.offset_type);
+    passage->level = level_of(*slot(event, events.offset_priority));
+    if (passage->event_type == NULL || !Py_IS_TYPE(passage->event_type, events.event_type) || passage->level < 0)
         return 0;
-    long level = PyLong_AsLong(passage->priority);
-    Known *known = level < 0 || level >= PRIORITIES ? NULL : find_route(self, passage->event_type);
+    Known *known = find_route(self, passage->event_type);
     if (known == NULL)
         return 0;
     PyObject *inlined = PyTuple_GET_ITEM(known->route, INLINE);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(inlined); i++)
         if (*slot(PyTuple_GET_ITEM(inlined, i), self->offset_quarantined) != Py_False)
             return 0;
-    passage->level = (int)level;
     passage->required = known->required;
     passage->route = Py_NewRef(known->route);
     return 1;
@@ -217,6 +216,18 @@ static int hand_on(Publish *self, Passage *passage, PyObject *receipt, PyObject 
     return settle(self, passage, now_ns - passage->published_ns);
 }
 
+/* Have the log record the event. */
+static PyObject *stage(const Publish *self, PyObject *event)
+{
+    PyObject *function = Py_XNewRef(*slot(self->log, self->offset_stage)); /* a fork has another one take its place */
+    PyObject *args[] = {NULL, event};
+    PyObject *receipt = function == NULL
+                            ? PyErr_Format(PyExc_AttributeError, "stage")
+                            : PyObject_Vectorcall(function, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_XDECREF(function);
+    return receipt;
+}
+
 PyObject *publish(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     Publish *self = (Publish *)callable;
@@ -225,8 +236,7 @@ PyObject *publish(PyObject *callable, PyObject *const *args, size_t nargsf, PyOb
          PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "event") != 0))
         return PyErr_Format(PyExc_TypeError, "publish() takes exactly one argument, event");
     Passage passage = {.published_ns = now_ns_for(self)};
-    PyObject *stage[] = {self->log, args[0]};
-    PyObject *receipt = PyObject_VectorcallMethod(publish_text.stage, stage, 2, NULL);
+    PyObject *receipt = stage(self, args[0]);
     if (receipt == NULL)
         return NULL;
     PyObject *patient = NULL;

@@ -36,9 +36,9 @@ typedef struct {
     PyObject *times;      /* of durability, or None */
     PyObject *evidence;
     PyObject *requirements;
-    PyObject *path;                                        /* LatencyPath.PUBLISH */
-    PyObject *event, *event_type, *receipt, *subscription; /* the classes */
-    Py_ssize_t offset_type, offset_priority, offset_seq, offset_known, offset_quarantined, offset_handler;
+    PyObject *path;                   /* LatencyPath.PUBLISH */
+    PyObject *receipt, *subscription; /* the classes */
+    Py_ssize_t offset_stage, offset_seq, offset_known, offset_quarantined, offset_handler;
     char timed, closed;
     int width; /* of the buckets, without the last */
     int64_t bounds_ns[MOST_BOUNDS];
@@ -49,7 +49,7 @@ typedef struct {
 
 /* Names of attributes, interned. */
 typedef struct {
-    PyObject *stage, *note_failure, *judge, *hurry, *look_at, *attend, *dispatch, *wait_for_room, *note_breach;
+    PyObject *note_failure, *judge, *hurry, *look_at, *attend, *dispatch, *wait_for_room, *note_breach;
 } PublishText;
 
 extern PublishText publish_text;

@@ -3,7 +3,7 @@
 
 #include <structmember.h>
 
-enum { PARTS = (offsetof(Publish, offset_type) - offsetof(Publish, log)) / sizeof(PyObject *) };
+enum { PARTS = (offsetof(Publish, offset_stage) - offsetof(Publish, log)) / sizeof(PyObject *) };
 
 /* The objects of its own that it holds, in the order of the struct and of what `new` is given. */
 static PyObject **parts(Publish *self) { return &self->log; }
@@ -62,15 +62,14 @@ static PyObject *drain(PyObject *object, PyObject *Py_UNUSED(none))
 
 static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"log",     "hand_on",      "routes",       "dispatcher", "delivery", "durability",
-                            "times",   "evidence",     "requirements", "path",       "event",    "event_type",
-                            "receipt", "subscription", "bounds_ns",    "timed",      NULL};
+    static char *names[] = {"log",        "hand_on",      "routes",    "dispatcher",   "delivery",
+                            "durability", "times",        "evidence",  "requirements", "path",
+                            "receipt",    "subscription", "bounds_ns", "timed",        NULL};
     PyObject *given[PARTS], *bounds;
     int timed;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOOOOOOOO!O!O!O!O!p", names, given, given + 1, given + 2,
-                                     given + 3, given + 4, given + 5, given + 6, given + 7, given + 8, given + 9,
-                                     &PyType_Type, given + 10, &PyType_Type, given + 11, &PyType_Type, given + 12,
-                                     &PyType_Type, given + 13, &PyTuple_Type, &bounds, &timed))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOOOOOOOO!O!O!p", names, given, given + 1, given + 2, given + 3,
+                                     given + 4, given + 5, given + 6, given + 7, given + 8, given + 9, &PyType_Type,
+                                     given + 10, &PyType_Type, given + 11, &PyTuple_Type, &bounds, &timed))
         return NULL;
     if (PyTuple_GET_SIZE(bounds) > MOST_BOUNDS)
         return PyErr_Format(PyExc_ValueError, "there are more than %d bounds", MOST_BOUNDS);
@@ -82,15 +81,13 @@ static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->vectorcall = publish;
     self->timed = (char)timed;
     self->width = (int)PyTuple_GET_SIZE(bounds);
-    self->offset_type = slot_offset((PyTypeObject *)self->event, "event_type");
-    self->offset_priority = slot_offset((PyTypeObject *)self->event, "priority");
+    self->offset_stage = slot_offset(Py_TYPE(self->log), "stage");
     self->offset_seq = slot_offset((PyTypeObject *)self->receipt, "seq");
     self->offset_known = slot_offset(Py_TYPE(self->routes), "known");
     self->offset_quarantined = slot_offset((PyTypeObject *)self->subscription, "quarantined");
     self->offset_handler = slot_offset((PyTypeObject *)self->subscription, "handler");
-    if (self->offset_type < 0 || self->offset_priority < 0 || self->offset_seq < 0 || self->offset_known < 0 ||
-        self->offset_quarantined < 0 || self->offset_handler < 0 ||
-        copy_numbers(self->bounds_ns, bounds, self->width) < 0)
+    if (self->offset_stage < 0 || self->offset_seq < 0 || self->offset_known < 0 || self->offset_quarantined < 0 ||
+        self->offset_handler < 0 || copy_numbers(self->bounds_ns, bounds, self->width) < 0)
         Py_CLEAR(self);
     return (PyObject *)self;
 }
@@ -172,7 +169,6 @@ static int intern_names(void)
         PyObject **place;
         const char *name;
     } names[] = {
-        {&publish_text.stage, "stage"},
         {&publish_text.note_failure, "note_failure"},
         {&publish_text.judge, "judge"},
         {&publish_text.hurry, "hurry"},

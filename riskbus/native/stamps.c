@@ -5,17 +5,19 @@
 
 #include "stamps.h"
 
-enum { SECOND_TEXT = 19, REST = 11, PREFIX = 24, DIGITS = 12, UUID = PREFIX + DIGITS };
+enum { SECOND_TEXT = 19, REST = 11, PREFIX = 24, DIGITS = 12, UUID = PREFIX + DIGITS, MILLISECONDS = 13 };
 
 static struct {
-    PyObject *second_of;         /* second -> (text, rest of the identifiers' prefix) */
-    int64_t second;              /* of the texts below */
-    char text[SECOND_TEXT];      /* 2026-01-15T08:00:00 */
-    char rest[REST];             /* -7xxx-8xxx- */
-    int64_t millisecond;         /* of what is below */
-    PyObject *timestamp;         /* with milliseconds */
-    Py_UCS1 prefix[PREFIX];      /* of its identifiers */
-    uint64_t serial, begin, end; /* what counts up, and between what */
+    PyObject *second_of;             /* second -> (text, rest of the identifiers' prefix) */
+    int64_t second;                  /* of the texts below */
+    char text[SECOND_TEXT];          /* 2026-01-15T08:00:00 */
+    char rest[REST];                 /* -7xxx-8xxx- */
+    int64_t millisecond;             /* of what is below */
+    char timestamp[TIMESTAMP];       /* with milliseconds */
+    char milliseconds[MILLISECONDS]; /* its number */
+    Py_UCS1 prefix[PREFIX];          /* of its identifiers */
+    uint64_t serial, begin, end;     /* what counts up, and between what */
+    char digits[DIGITS];             /* its number as text */
 } self = {.second = -1, .millisecond = -1};
 
 static int copy_text(char *to, PyObject *text, Py_ssize_t length)
@@ -48,24 +50,22 @@ static void put_hexadecimal(Py_UCS1 *to, int digits, uint64_t number)
         to[place] = (Py_UCS1) "0123456789abcdef"[number & 15];
 }
 
+static void put_decimal(char *to, int digits, uint64_t number)
+{
+    for (int place = digits - 1; place >= 0; place--, number /= 10)
+        to[place] = (char)('0' + number % 10);
+}
+
 /* Make what all stamps of a millisecond begin with; -1 with an exception if that fails. */
 static int look_up(int64_t millisecond)
 {
     if (millisecond / 1000 != self.second && look_up_second(millisecond / 1000) < 0)
         return -1;
-    PyObject *timestamp = PyUnicode_New(SECOND_TEXT + 5, 127);
-    if (timestamp == NULL)
-        return -1;
-    Py_UCS1 *characters = PyUnicode_1BYTE_DATA(timestamp);
-    int rest = (int)(millisecond % 1000);
-    memcpy(characters, self.text, SECOND_TEXT);
-    characters += SECOND_TEXT;
-    *characters++ = '.';
-    *characters++ = (Py_UCS1)('0' + rest / 100);
-    *characters++ = (Py_UCS1)('0' + rest / 10 % 10);
-    *characters++ = (Py_UCS1)('0' + rest % 10);
-    *characters = 'Z';
-    Py_XSETREF(self.timestamp, timestamp);
+    memcpy(self.timestamp, self.text, SECOND_TEXT);
+    self.timestamp[SECOND_TEXT] = '.';
+    put_decimal(self.timestamp + SECOND_TEXT + 1, 3, (uint64_t)millisecond % 1000);
+    self.timestamp[TIMESTAMP - 1] = 'Z';
+    put_decimal(self.milliseconds, MILLISECONDS, (uint64_t)millisecond);
     put_hexadecimal(self.prefix, 8, (uint64_t)millisecond >> 16);
     self.prefix[8] = '-';
     put_hexadecimal(self.prefix + 9, 4, (uint64_t)millisecond & 0xFFFF);
@@ -74,41 +74,55 @@ static int look_up(int64_t millisecond)
     return 0;
 }
 
-static uint64_t next_serial(void)
+static void set_serial(uint64_t serial)
 {
-    uint64_t serial = self.serial++;
-    if (self.serial == self.end)
-        self.serial = self.begin;
-    return serial;
+    self.serial = serial;
+    put_decimal(self.digits, DIGITS, serial);
 }
 
-static PyObject *new_id(void)
+static void count_up(void)
 {
-    PyObject *id = PyUnicode_New(UUID, 127);
-    if (id == NULL)
-        return NULL;
-    uint64_t serial = next_serial();
-    Py_UCS1 *characters = PyUnicode_1BYTE_DATA(id);
-    memcpy(characters, self.prefix, PREFIX);
-    for (int place = UUID - 1; place >= PREFIX; place--, serial /= 10)
-        characters[place] = (Py_UCS1)('0' + serial % 10);
-    return id;
+    if (++self.serial == self.end) {
+        set_serial(self.begin);
+        return;
+    }
+    int place = DIGITS - 1;
+    for (; self.digits[place] == '9'; place--)
+        self.digits[place] = '0';
+    self.digits[place]++;
 }
 
-int stamp(int64_t now_ns, PyObject **timestamp, PyObject **id)
+PyObject *new_id(int64_t now_ns)
 {
     int64_t millisecond = now_ns / 1000000;
     if (millisecond != self.millisecond && look_up(millisecond) < 0)
+        return NULL;
+    PyObject *id = PyUnicode_New(UUID, 127);
+    if (id == NULL)
+        return NULL;
+    Py_UCS1 *characters = PyUnicode_1BYTE_DATA(id);
+    memcpy(characters, self.prefix, PREFIX);
+    memcpy(characters + PREFIX, self.digits, DIGITS);
+    count_up();
+    return id;
+}
+
+int put_time(int64_t time_ns, char timestamp[static TIMESTAMP], char nanoseconds[static NANOSECONDS])
+{
+    int64_t millisecond = time_ns / 1000000;
+    if (millisecond != self.millisecond && look_up(millisecond) < 0)
         return -1;
-    if (*id == NULL && (*id = new_id()) == NULL)
-        return -1;
-    *timestamp = Py_NewRef(self.timestamp);
+    memcpy(timestamp, self.timestamp, TIMESTAMP);
+    memcpy(nanoseconds, self.milliseconds, MILLISECONDS);
+    put_decimal(nanoseconds + MILLISECONDS, NANOSECONDS - MILLISECONDS, (uint64_t)(time_ns % 1000000));
     return 0;
 }
 
 static PyObject *serial(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 {
-    return PyLong_FromUnsignedLongLong(next_serial());
+    PyObject *serial = PyLong_FromUnsignedLongLong(self.serial);
+    count_up();
+    return serial;
 }
 
 static PyObject *begin_stamps(PyObject *Py_UNUSED(module), PyObject *args)
@@ -119,7 +133,7 @@ static PyObject *begin_stamps(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     Py_XSETREF(self.second_of, Py_NewRef(second_of));
     self.second = self.millisecond = -1;
-    self.serial = first;
+    set_serial(first);
     self.begin = begin;
     self.end = end;
     Py_RETURN_NONE;

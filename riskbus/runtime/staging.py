@@ -200,7 +200,6 @@ def make_append(
             rescue=rescue,
             second_look=second_look,
             receipt=Receipt,
-            event=RiskEvent,
         )
         return compiled
 
