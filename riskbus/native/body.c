@@ -81,8 +81,7 @@ static int find_texts(Texts *texts, PyObject *event)
         texts->name = Py_NewRef(event_type);
     else if ((texts->name = PyObject_CallOneArg(events.name_of, event_type)) == NULL)
         return PyErr_ExceptionMatches(PyExc_Exception) ? (PyErr_Clear(), 0) : -1;
-    return PyUnicode_CheckExact(texts->id) && PyUnicode_CheckExact(texts->source) &&
-           as_plain_text(&texts->id_text, texts->id) && as_plain_text(&texts->name_text, texts->name) &&
+    return as_plain_text(&texts->id_text, texts->id) && as_plain_text(&texts->name_text, texts->name) &&
            as_plain_text(&texts->source_text, texts->source);
 }
 
