@@ -22,7 +22,7 @@ DOCS = Path(__file__).parent
 
 def kinds() -> str:
     """Kinds of event with the texts beside them in the code."""
-    body = ast.parse(inspect.getsource(EventType)).body[0].body  # type: ignore[attr-defined]
+    body = ast.parse(inspect.getsource(EventType)).body[0].body  # type: ignore[attr-defined]  # it is a class
     rows = []
     for name, text in pairwise(body):
         if isinstance(name, ast.Assign) and isinstance(name.targets[0], ast.Name):

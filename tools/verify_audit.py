@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 try:
     import fcntl
 except ImportError:  # not on Windows, where a copy of the log is all that there can be
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # where it is None, nothing asks it
 
 MAX_LINE = 1_048_576
 MAX_WAITING = 1_048_576  # copies, and records between a checkpoint's size and its own number
@@ -145,7 +145,7 @@ def _multiply(scalar: int, point: Point) -> Point:
     return result
 
 
-BASE: Point = (_x_of(BASE_Y, 0), BASE_Y, 1, _x_of(BASE_Y, 0) * BASE_Y % P)  # type: ignore[operator, assignment]
+BASE: Point = (_x_of(BASE_Y, 0), BASE_Y, 1, _x_of(BASE_Y, 0) * BASE_Y % P)  # type: ignore[operator, assignment]  # this point has an x
 
 
 @lru_cache(maxsize=4096)  # the same note stands in the log, in the next AUDIT_OPEN and in the container's output

@@ -146,11 +146,11 @@ static int judge(Publish *self, const Passage *passage, PyObject *subscription, 
 static int64_t deliver(Publish *self, Passage *passage, PyObject *subscription, int64_t started_ns)
 {
     PyObject *handler = Py_XNewRef(*slot(subscription, self->offset_handler));
-    if (handler == NULL)
-        return PyErr_Format(PyExc_AttributeError, "handler"), -1;
     PyObject *args[] = {NULL, passage->event};
-    PyObject *result = PyObject_Vectorcall(handler, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    Py_DECREF(handler);
+    PyObject *result = handler == NULL
+                           ? PyErr_Format(PyExc_AttributeError, "handler")
+                           : PyObject_Vectorcall(handler, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_XDECREF(handler);
     PyObject *failure = result != NULL ? Py_NewRef(Py_None) : take_failure(self, passage, subscription);
     Py_XDECREF(result);
     if (failure == NULL)

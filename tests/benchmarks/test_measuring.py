@@ -49,7 +49,7 @@ def test_contenders_take_turns() -> None:
         order.append(name)
         return {"number": len(order)}
 
-    results = interleave({name: lambda name=name: contender(name) for name in "abc"}, 3)  # type: ignore[misc]
+    results = interleave({name: lambda name=name: contender(name) for name in "abc"}, 3)  # type: ignore[misc]  # mypy infers no type for a default of a lambda
     assert order == [*"abc", *"bca", *"cab"]
     assert results["b"] == [{"number": 2}, {"number": 4}, {"number": 9}]
 

@@ -11,7 +11,16 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from riskbus import AuditLog, EventPriority, EventType, InvalidEventError, RiskEvent, RiskEventBus, SettingsError
+from riskbus import (
+    AuditLog,
+    EventPriority,
+    EventType,
+    InvalidEventError,
+    Receipt,
+    RiskEvent,
+    RiskEventBus,
+    SettingsError,
+)
 from riskbus.bus.subscription import EventTypes
 from riskbus.testing import Inbox, read_events
 
@@ -64,6 +73,34 @@ def test_every_critical_event_and_no_other_has_the_log_hurry(
             bus.publish(make(EventPriority(number % 4)))
         assert during == [0, 1, 1, 1, 1, 2, 2, 2]
         assert log.hurried == 2
+
+
+class LogWithAStage(AuditLog):
+    """A log of a program's own class, in which the name of a function of the log means something else."""
+
+    def stage(self, event: RiskEvent) -> Receipt:
+        """Do something else."""
+        raise NotImplementedError(event)
+
+
+def test_a_log_of_a_programs_own_class_takes_what_is_published(
+    open_bus: Open, make: Make, path: Path, registry: CollectorRegistry
+) -> None:
+    """Whatever that class calls its own: the log's functions are the instance's."""
+    with LogWithAStage(path, registry=registry) as log:
+        bus = open_bus(audit_log=log, audit_log_path=None)
+        assert bus.publish(make()).wait_durable(10)
+
+
+def test_a_subscription_without_its_handler_harms_nobody(bus: RiskEventBus, make: Make) -> None:
+    """It counts as a handler that raised."""
+    broken = bus.subscribe(None, lambda _: None, inline=True)
+    inbox = Inbox()
+    bus.subscribe(None, inbox, inline=True)
+    del broken.handler
+    bus.publish(make())
+    assert len(inbox.events) == 1
+    assert broken.statistics().failed == 1
 
 
 def test_a_receipt_can_be_awaited(bus: RiskEventBus, make: Make) -> None:

@@ -35,7 +35,7 @@ def stuck(bus: RiskEventBus, make: Make) -> Callable[..., tuple[Inbox, Subscript
 
     def subscribe(**queue: object) -> tuple[Inbox, Subscription]:
         inbox = Inbox(held=True)
-        subscription = bus.subscribe(None, inbox, name="stuck", **queue)  # type: ignore[arg-type]
+        subscription = bus.subscribe(None, inbox, name="stuck", **queue)  # type: ignore[arg-type]  # values of several kinds
         bus.publish(make(number=-1))
         assert inbox.wait_for(1)
         return inbox, subscription
