@@ -34,7 +34,7 @@ def main() -> int:
 def end() -> None:
     """Take the demonstration away: the local cluster whole, or from the user's own only what it put there."""
     if os.environ.get("KUBECONFIG"):
-        chapters.withdraw(target.given())
+        chapters.withdraw(target.given(to_end=True))
     else:
         target.local_cluster("down")
 

@@ -143,6 +143,6 @@ def test_the_policy_tells_what_its_retention_adds_up_to(trading: Namespace) -> N
     for reclaim, endangered in (("Retain", False), ("Delete", True)):  # and what ends is deleted with its claim
         change = json.dumps({"spec": {"persistentVolumeReclaimPolicy": reclaim}})
         trading.cluster.kubectl("patch", "persistentvolume", volume, f"--patch={change}")
-        eventually(lambda: told()["volumes"][0]["reclaimPolicy"] == reclaim, f"{reclaim} is told")  # noqa: B023
+        eventually(lambda: told()["volumes"][0]["reclaimPolicy"] == reclaim, f"{reclaim} is told")  # noqa: B023 -- called in this round only
         basis = "\n".join(told()["effectiveRetention"]["basis"])
         assert (f"set persistentVolumeReclaimPolicy of PersistentVolume {volume} to Retain" in basis) == endangered

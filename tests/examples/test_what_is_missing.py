@@ -50,6 +50,19 @@ def test_where_no_cluster_answers_the_demo_says_what_to_set(tmp_path: Path) -> N
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("what", "code"), [("up", 1), ("down", 0)])
+def test_only_the_beginning_of_a_demo_needs_the_storage_class(tmp_path: Path, what: str, code: int) -> None:
+    """Who ends it has forgotten by then which one it was."""
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text('#!/bin/sh\nfor word; do test "$word" != storageclass || exit 1; done\n')
+    kubectl.chmod(0o755)
+    (tmp_path / "helm").symlink_to("/bin/true")
+
+    done = run("examples.demo", what, KUBECONFIG="/nowhere", PATH=f"{tmp_path}:{os.environ['PATH']}")
+
+    assert done.returncode == code, done.stderr
+
+
 @pytest.mark.skipif(bool(shutil.which("go", path=BESIDE_PYTHON)), reason="this Python has its own Go beside it")
 def test_without_go_the_local_cluster_says_where_to_get_it(tmp_path: Path) -> None:
     """It is what builds Kubernetes, and a pip install away."""
