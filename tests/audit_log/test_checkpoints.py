@@ -1,8 +1,13 @@
 """Seals: signed, in the log, and repeated where the volume's owner cannot rewrite them."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,3 +77,60 @@ def test_a_callback_that_raises_stops_nothing(open_log: Open, event: Event) -> N
     log = open_log(on_checkpoint=refuse)
     assert log.append(event()).wait_durable(30)
     assert log.close() == ()
+
+
+_READ_LATE = """
+import sys
+from riskbus.events import EventPriority, EventType, RiskEvent
+from riskbus.runtime import AuditLog
+with AuditLog(sys.argv[1]) as log:
+    for number in range(10):
+        log.append(RiskEvent(EventType.THROTTLE, EventPriority.LOW, "test", {"number": number}))
+    log.flush()
+    sys.stderr.write("written\\n")
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("writer", ["thread", "process"])
+def test_the_last_anchor_waits_for_a_slow_reader(path: Path, writer: str) -> None:
+    """It covers the end of the log, and is the one that an auditor needs most."""
+    reading, writing = os.pipe()
+    environment = os.environ | {"RISK_AUDIT_WRITER": writer}
+    with (
+        os.fdopen(reading, "rb") as output,
+        subprocess.Popen(
+            [sys.executable, "-c", _READ_LATE, str(path)],
+            stdin=subprocess.PIPE, stdout=writing, stderr=subprocess.PIPE, env=environment,
+        ) as process,
+    ):  # fmt: skip
+        assert process.stdin is not None
+        assert process.stderr is not None
+        while b"written" not in process.stderr.readline():
+            pass
+        fill(writing)
+        os.close(writing)
+        process.stdin.close()
+        while not last_record_is_the_closing_seal(path):
+            pass
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)  # it waits for us
+        anchors = [json.loads(line.partition(b" ")[2]) for line in output if line.startswith(b"AUDIT_CHECKPOINT ")]
+        assert process.wait(30) == 0
+    assert anchors[-1]["note"].splitlines()[1] == str(len(path.read_bytes().splitlines()) - 1)
+
+
+def fill(pipe: int) -> None:
+    """Write lines into a pipe until not one more fits."""
+    os.set_blocking(pipe, False)
+    for lines in (100, 1):
+        with suppress(BlockingIOError):
+            while True:
+                os.write(pipe, b"a line of the program\n" * lines)  # up to 4,096 bytes are written whole or not at all
+
+
+def last_record_is_the_closing_seal(path: Path) -> bool:
+    """Whether all that a log writes in its life is there."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    kinds = [json.loads(line)["event_type"] for line in lines if line.endswith(b"\n")]
+    return kinds[-2:] == ["AUDIT_CLOSE", "AUDIT_CHECKPOINT"]
