@@ -14,14 +14,15 @@ typedef struct {
     PyObject *staging;  /* its `attention` is looked at every time */
     PyObject *numbers;  /* what claims: itertools.count */
     PyObject *progress; /* what receipts ask */
-    PyObject *dumps;    /* (fields, as_json) -> bytes */
+    PyObject *dumps;    /* (value, as_json) -> bytes */
     PyObject *as_json;
+    PyObject *encode; /* (event) -> body: of what is not as usual */
     PyObject *put;    /* (seq, body, kind) -> seq: what does not fit into a slot, and gets another number perhaps */
     PyObject *rescue; /* (seq, event, error) -> seq: records it otherwise; raises what must not be kept back */
     PyObject *second_look; /* (seq, event) -> receipt or None */
     PyTypeObject *receipt;
-    PyObject *payload; /* what `make_body` needs; NULL while a call uses it */
-    PyObject *str_fields, *str_priority;
+    PyObject *payloads; /* what `make_body` needs; NULL while a call uses it */
+    PyObject *str_priority;
     Py_ssize_t offset_attention, offset_seq, offset_progress;
     Py_buffer memory;
     Ring ring;
@@ -75,12 +76,7 @@ static int level_in(const Append *self, PyObject *event)
 /* Serialise any event and put it down; it may be of a subclass, or something that only looks like an event. */
 static int record_slowly(Append *self, PyObject **seq, PyObject *event)
 {
-    PyObject *fields = PyObject_GetAttr(event, self->str_fields);
-    if (fields == NULL)
-        return -1;
-    PyObject *args[] = {NULL, fields, self->as_json};
-    PyObject *body = PyObject_Vectorcall(self->dumps, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    Py_DECREF(fields);
+    PyObject *body = PyObject_CallOneArg(self->encode, event);
     PyObject *priority = body == NULL ? NULL : PyObject_GetAttr(event, self->str_priority);
     int status = priority == NULL ? -1 : put_down(self, seq, body, priority);
     Py_XDECREF(body);
@@ -108,12 +104,12 @@ static int put_body(Append *self, PyObject **seq, const Body *body)
 /* Have a body made; 0 if the event is not as usual, -1 with an exception if that fails. */
 static int make(Append *self, Body *body, PyObject *event)
 {
-    PyObject *payload = self->payload;
-    if (!Py_IS_TYPE(event, events.event) || payload == NULL)
+    PyObject *payloads = self->payloads;
+    if (!Py_IS_TYPE(event, events.event) || payloads == NULL)
         return 0; /* a payload that publishes while it is serialised */
-    self->payload = NULL;
-    int status = make_body(body, event, payload, self->dumps, self->as_json);
-    self->payload = payload;
+    self->payloads = NULL;
+    int status = make_body(body, event, payloads, self->dumps, self->as_json);
+    self->payloads = payloads;
     return status;
 }
 
@@ -191,12 +187,14 @@ end:
 
 static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"staging", "numbers", "memory", "slots",       "progress", "dumps",
-                            "as_json", "put",     "rescue", "second_look", "receipt",  NULL};
-    PyObject *staging, *numbers, *memory, *progress, *dumps, *as_json, *put, *rescued, *second_look, *receipt;
+    static char *names[] = {"staging",  "numbers", "memory", "slots",  "progress",    "dumps",   "as_json",
+                            "payloads", "encode",  "put",    "rescue", "second_look", "receipt", NULL};
+    PyObject *staging, *numbers, *memory, *progress, *dumps, *as_json, *payloads, *encode, *put, *rescued, *second_look,
+        *receipt;
     unsigned long long slots;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOKOOOOOOO!", names, &staging, &numbers, &memory, &slots,
-                                     &progress, &dumps, &as_json, &put, &rescued, &second_look, &PyType_Type, &receipt))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOKOOOO!OOOOO!", names, &staging, &numbers, &memory, &slots,
+                                     &progress, &dumps, &as_json, &PyList_Type, &payloads, &encode, &put, &rescued,
+                                     &second_look, &PyType_Type, &receipt))
         return NULL;
     if (!PyIter_Check(numbers))
         return PyErr_Format(PyExc_TypeError, "numbers is not an iterator");
@@ -209,18 +207,17 @@ static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->progress = Py_NewRef(progress);
     self->dumps = Py_NewRef(dumps);
     self->as_json = Py_NewRef(as_json);
+    self->encode = Py_NewRef(encode);
     self->put = Py_NewRef(put);
     self->rescue = Py_NewRef(rescued);
     self->second_look = Py_NewRef(second_look);
     self->receipt = (PyTypeObject *)Py_NewRef(receipt);
-    self->payload = PyDict_New();
-    self->str_fields = PyUnicode_InternFromString("fields");
+    self->payloads = Py_NewRef(payloads);
     self->str_priority = PyUnicode_InternFromString("priority");
     self->offset_attention = slot_offset(Py_TYPE(staging), "attention");
     self->offset_seq = slot_offset(self->receipt, "seq");
     self->offset_progress = slot_offset(self->receipt, "progress");
-    if (!self->payload || !self->str_fields || !self->str_priority || self->offset_attention < 0 ||
-        self->offset_seq < 0 || self->offset_progress < 0 ||
+    if (!self->str_priority || self->offset_attention < 0 || self->offset_seq < 0 || self->offset_progress < 0 ||
         PyObject_GetBuffer(memory, &self->memory, PyBUF_WRITABLE) < 0)
         goto failed;
     self->ring = (Ring){.memory = self->memory.buf, .slots = slots};
@@ -242,11 +239,12 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->progress);
     Py_VISIT(self->dumps);
     Py_VISIT(self->as_json);
+    Py_VISIT(self->encode);
     Py_VISIT(self->put);
     Py_VISIT(self->rescue);
     Py_VISIT(self->second_look);
     Py_VISIT(self->receipt);
-    Py_VISIT(self->payload);
+    Py_VISIT(self->payloads);
     return 0;
 }
 
@@ -259,11 +257,12 @@ static int clear(PyObject *object)
     Py_CLEAR(self->progress);
     Py_CLEAR(self->dumps);
     Py_CLEAR(self->as_json);
+    Py_CLEAR(self->encode);
     Py_CLEAR(self->put);
     Py_CLEAR(self->rescue);
     Py_CLEAR(self->second_look);
     Py_CLEAR(self->receipt);
-    Py_CLEAR(self->payload);
+    Py_CLEAR(self->payloads);
     return 0;
 }
 
@@ -273,7 +272,6 @@ static void dealloc(PyObject *object)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     clear(object);
-    Py_CLEAR(self->str_fields);
     Py_CLEAR(self->str_priority);
     if (self->memory.obj != NULL)
         PyBuffer_Release(&self->memory);
@@ -287,7 +285,8 @@ static PyMemberDef members[] = {
 };
 
 static PyType_Slot type_slots[] = {
-    {Py_tp_doc, "Append(staging, numbers, memory, slots, progress, dumps, as_json, put, rescue, second_look, receipt)"},
+    {Py_tp_doc, "Append(staging, numbers, memory, slots, progress, dumps, as_json, payloads, encode, put, rescue, "
+                "second_look, receipt)"},
     {Py_tp_new, new},
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_traverse, traverse},

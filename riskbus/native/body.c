@@ -5,8 +5,6 @@
 #include "event.h"
 #include "stamps.h"
 
-static PyObject *str_data, *str_metadata;
-
 typedef struct {
     const char *text;
     size_t length;
@@ -39,21 +37,36 @@ static int as_plain_text(Text *found, PyObject *string)
     return is_plain_word(word);
 }
 
-static int fill(PyObject *payload, PyObject *data, PyObject *metadata)
+static int fill(PyObject *payloads, PyObject *data, PyObject *metadata)
 {
-    return PyDict_SetItem(payload, str_data, data) < 0 ? -1 : PyDict_SetItem(payload, str_metadata, metadata);
+    return PyList_SetItem(payloads, 0, Py_NewRef(data)) < 0 ? -1 : PyList_SetItem(payloads, 2, Py_NewRef(metadata));
 }
 
-/* The payloads as one object of JSON, of data and metadata. */
-static PyObject *encode_payloads(PyObject *payload, PyObject *event, PyObject *dumps, PyObject *as_json)
+/* The payloads as a list of JSON with a line feed between. */
+static PyObject *encode_payloads(PyObject *payloads, PyObject *event, PyObject *dumps, PyObject *as_json)
 {
-    if (fill(payload, *slot(event, events.offset_data), *slot(event, events.offset_metadata)) < 0)
+    if (fill(payloads, *slot(event, events.offset_data), *slot(event, events.offset_metadata)) < 0)
         return NULL;
-    PyObject *args[] = {NULL, payload, as_json};
+    PyObject *args[] = {NULL, payloads, as_json};
     PyObject *bytes = PyObject_Vectorcall(dumps, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    if (bytes != NULL && fill(payload, Py_None, Py_None) < 0) /* whoever made them decides how long they live */
+    if (bytes != NULL && fill(payloads, Py_None, Py_None) < 0) /* whoever made them decides how long they live */
         Py_CLEAR(bytes);
     return bytes;
+}
+
+/* Find data and metadata in `[data,\n,metadata]`; 0 if there is another line feed, which only a fragment brings that
+   the program had serialised itself. */
+static int split(PyObject *bytes, Text *data, Text *metadata)
+{
+    if (!PyBytes_CheckExact(bytes))
+        return 0;
+    const char *begin = PyBytes_AS_STRING(bytes) + 1, *end = begin + PyBytes_GET_SIZE(bytes) - 2;
+    const char *feed = memchr(begin, '\n', (size_t)(end - begin));
+    if (feed == NULL || memchr(feed + 1, '\n', (size_t)(end - feed - 1)) != NULL)
+        return 0;
+    *data = (Text){begin, (size_t)(feed - 1 - begin)};
+    *metadata = (Text){feed + 2, (size_t)(end - feed - 2)};
+    return 1;
 }
 
 /* The texts that an event brings, and references to what they are in. */
@@ -85,21 +98,21 @@ static int find_texts(Texts *texts, PyObject *event)
            as_plain_text(&texts->source_text, texts->source);
 }
 
-static char *put(char *to, const char *text, size_t length)
+static char *put(char *to, Text text)
 {
-    memcpy(to, text, length);
-    return to + length;
+    memcpy(to, text.text, text.length);
+    return to + text.length;
 }
 
-#define PUT(text) to = put(to, text, sizeof text - 1)
+#define PUT(constant) to = put(to, (Text){constant, sizeof constant - 1})
 
-static int compose(Body *body, const Texts *texts, const char *timestamp, const char *nanoseconds, const char *payloads,
-                   size_t length)
+static int compose(Body *body, const Texts *texts, Text timestamp, Text nanoseconds, Text data, Text metadata)
 {
-    static const size_t constant = sizeof "{'ts':'','event_id':'','event_type':'','priority':'','source':''," - 1 +
-                                   sizeof ",'timestamp_ns':}" - 1 + TIMESTAMP + NANOSECONDS;
-    body->length = constant + texts->id_text.length + texts->name_text.length + texts->source_text.length +
-                   events.level_names[body->level].length + length;
+    static const size_t constant = sizeof "{'ts':'','event_id':'','event_type':'','priority':'','source':'','data':" -
+                                   1 + sizeof ",'metadata':,'timestamp_ns':}" - 1 + TIMESTAMP + NANOSECONDS;
+    const Text level = {events.level_names[body->level].text, events.level_names[body->level].length};
+    body->length = constant + texts->id_text.length + texts->name_text.length + level.length +
+                   texts->source_text.length + data.length + metadata.length;
     char *to = body->text;
     if (body->length > sizeof body->text) {
         if ((body->bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)body->length)) == NULL)
@@ -107,40 +120,42 @@ static int compose(Body *body, const Texts *texts, const char *timestamp, const 
         to = PyBytes_AS_STRING(body->bytes);
     }
     PUT("{\"ts\":\"");
-    to = put(to, timestamp, TIMESTAMP);
+    to = put(to, timestamp);
     PUT("\",\"event_id\":\"");
-    to = put(to, texts->id_text.text, texts->id_text.length);
+    to = put(to, texts->id_text);
     PUT("\",\"event_type\":\"");
-    to = put(to, texts->name_text.text, texts->name_text.length);
+    to = put(to, texts->name_text);
     PUT("\",\"priority\":\"");
-    to = put(to, events.level_names[body->level].text, events.level_names[body->level].length);
+    to = put(to, level);
     PUT("\",\"source\":\"");
-    to = put(to, texts->source_text.text, texts->source_text.length);
-    PUT("\",");
-    to = put(to, payloads, length);
+    to = put(to, texts->source_text);
+    PUT("\",\"data\":");
+    to = put(to, data);
+    PUT(",\"metadata\":");
+    to = put(to, metadata);
     PUT(",\"timestamp_ns\":");
-    to = put(to, nanoseconds, NANOSECONDS);
+    to = put(to, nanoseconds);
     PUT("}");
     return 1;
 }
 
 /* Serialise the payloads and put all together. */
-static int put_together(Body *body, const Texts *texts, PyObject *event, int64_t time_ns, PyObject *payload,
+static int put_together(Body *body, const Texts *texts, PyObject *event, int64_t time_ns, PyObject *payloads,
                         PyObject *dumps, PyObject *as_json)
 {
     char timestamp[TIMESTAMP], nanoseconds[NANOSECONDS];
-    PyObject *payloads = encode_payloads(payload, event, dumps, as_json);
+    PyObject *bytes = encode_payloads(payloads, event, dumps, as_json);
+    Text data, metadata;
     int status = -1;
-    if (payloads != NULL && put_time(time_ns, timestamp, nanoseconds) == 0)
-        status = !PyBytes_CheckExact(payloads)
-                     ? 0
-                     : compose(body, texts, timestamp, nanoseconds, PyBytes_AS_STRING(payloads) + 1,
-                               (size_t)PyBytes_GET_SIZE(payloads) - 2);
-    Py_XDECREF(payloads);
+    if (bytes != NULL && put_time(time_ns, timestamp, nanoseconds) == 0)
+        status = split(bytes, &data, &metadata) ? compose(body, texts, (Text){timestamp, TIMESTAMP},
+                                                          (Text){nanoseconds, NANOSECONDS}, data, metadata)
+                                                : 0;
+    Py_XDECREF(bytes);
     return status;
 }
 
-int make_body(Body *body, PyObject *event, PyObject *payload, PyObject *dumps, PyObject *as_json)
+int make_body(Body *body, PyObject *event, PyObject *payloads, PyObject *dumps, PyObject *as_json)
 {
     body->bytes = NULL;
     PyObject *time = *slot(event, events.offset_time);
@@ -155,14 +170,7 @@ int make_body(Body *body, PyObject *event, PyObject *payload, PyObject *dumps, P
     Texts texts = {NULL};
     int status = find_texts(&texts, event);
     if (status == 1)
-        status = put_together(body, &texts, event, time_ns, payload, dumps, as_json);
+        status = put_together(body, &texts, event, time_ns, payloads, dumps, as_json);
     forget(&texts);
     return status;
-}
-
-int add_body(PyObject *Py_UNUSED(module))
-{
-    str_data = PyUnicode_InternFromString("data");
-    str_metadata = PyUnicode_InternFromString("metadata");
-    return str_data == NULL || str_metadata == NULL ? -1 : 0;
 }

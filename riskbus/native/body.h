@@ -13,8 +13,9 @@ typedef struct {
     char text[RING_ROOM];
 } Body;
 
-/* Serialise an event as `format.record.encode_event` does. `payload` is a dictionary of "data" and "metadata" that
-   nobody else has. Returns 1, or 0 if the event is not as usual, or -1 with an exception. */
-int make_body(Body *body, PyObject *event, PyObject *payload, PyObject *dumps, PyObject *as_json);
+/* Serialise an event as `format.record.encode_event` does. `payloads` is a list that nobody else has: a place for the
+   data, what becomes a line feed, and a place for the metadata. Returns 1, or 0 if the event is not as usual, or -1
+   with an exception. */
+int make_body(Body *body, PyObject *event, PyObject *payloads, PyObject *dumps, PyObject *as_json);
 
 #endif

@@ -51,8 +51,8 @@ int append_number(PyObject *list, int64_t value)
 
 static int execute(PyObject *module)
 {
-    int (*const parts[])(PyObject *) = {add_ring,    add_append, add_body, add_stamps, add_event, add_publish,
-                                        add_latency, add_batch,  add_bell, add_rounds, add_scan};
+    int (*const parts[])(PyObject *) = {add_ring,    add_append, add_stamps, add_event,  add_publish,
+                                        add_latency, add_batch,  add_bell,   add_rounds, add_scan};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (parts[i](module) < 0)
             return -1;

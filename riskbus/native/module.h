@@ -12,7 +12,6 @@ enum { PRIORITIES = 4, MOST_BOUNDS = 64 /* of latency buckets */ };
 /* Each part adds what it has to the module; -1 with an exception where that fails. */
 int add_ring(PyObject *module);
 int add_append(PyObject *module);
-int add_body(PyObject *module);
 int add_stamps(PyObject *module);
 int add_event(PyObject *module);
 int add_publish(PyObject *module);

@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
 
+from orjson import Fragment
+
 from riskbus.events import EventPriority, RiskEvent
-from riskbus.format.record import MAX_BODY_BYTES, as_json, dumps, encode_event, encode_shortened
+from riskbus.format.record import MAX_BODY_BYTES, as_json, as_one_line, dumps, encode_event, encode_shortened
 from riskbus.native import hot
 from riskbus.runtime.progress import Progress
 from riskbus.runtime.receipt import Receipt
@@ -196,6 +198,8 @@ def make_append(
             progress=progress,
             dumps=dumps,
             as_json=as_json,
+            payloads=[None, Fragment(b"\n"), None],
+            encode=encode_event,
             put=put_rest,
             rescue=rescue,
             second_look=second_look,
@@ -206,7 +210,7 @@ def make_append(
     def append(event: RiskEvent) -> Receipt:
         seq = claim()
         try:
-            body = dumps(event.fields, as_json)
+            body = as_one_line(dumps(event.fields, as_json))
             length = len(body)
             if length <= NEAR and seq <= staging.limit:
                 index = seq & mask  # from here on as Ring.put, and multiplied, as shifting costs more

@@ -10,6 +10,7 @@ from typing import Self
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from orjson import Fragment
 
 from riskbus import EventPriority, EventType, Receipt, RiskEvent, native
 from riskbus.format.record import encode_event
@@ -80,6 +81,7 @@ PAYLOADS = st.one_of(
     st.dictionaries(st.text(), st.one_of(st.integers(), st.floats(), st.text(), st.booleans()), max_size=4),
     st.sampled_from([{"a": Own.STOP_LOSS}, {1: 2}, {"a": {3}}, {"a": b"x"}, {"a": Refusing()}, {"a": 1 << 70}, [1], 7]),
     st.sampled_from([{"long": "x" * 600}, {"longer": "x" * 1100}]),
+    st.sampled_from([{"a": Fragment(b'{"b": 1}')}, Fragment(b'{"a":\n1}'), {"a": Fragment(b'"\n"')}]),
 )
 TIMES = st.one_of(
     st.none(), st.integers(0, (1 << 63) - 1), st.sampled_from([0, 10**18 - 1, 10**18, 10**18 + 999_999, (1 << 63) - 1])

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import RFC_4122, UUID
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,8 +62,9 @@ def test_the_hash_covers_the_line_without_the_hash() -> None:
     assert tuple(json.loads(line)) == (*FIELDS, "hash")
 
 
+FOREIGN = [object(), orjson.Fragment(b'{"indented":\n1}')]
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.just(object()),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.sampled_from(FOREIGN),
     lambda children: st.lists(children) | st.dictionaries(st.text() | st.integers() | st.none(), children),
 )
 
