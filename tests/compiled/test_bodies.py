@@ -5,7 +5,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -76,12 +76,13 @@ TEXTS = st.one_of(
     st.sampled_from([Desk("intraday"), Side.BUY, 7, None]),
 )
 EVENT_TYPES = st.sampled_from([*EventType, *Own, "OWN_KIND", "A" * 64])
+FRAGMENTS: list[Any] = [{"a": Fragment(b'{"b": 1}')}, Fragment(b'{"a":\n1}'), {"a": Fragment(b'"\n"')}]
 PAYLOADS = st.one_of(
     st.none(),
     st.dictionaries(st.text(), st.one_of(st.integers(), st.floats(), st.text(), st.booleans()), max_size=4),
     st.sampled_from([{"a": Own.STOP_LOSS}, {1: 2}, {"a": {3}}, {"a": b"x"}, {"a": Refusing()}, {"a": 1 << 70}, [1], 7]),
     st.sampled_from([{"long": "x" * 600}, {"longer": "x" * 1100}]),
-    st.sampled_from([{"a": Fragment(b'{"b": 1}')}, Fragment(b'{"a":\n1}'), {"a": Fragment(b'"\n"')}]),
+    st.sampled_from(FRAGMENTS),
 )
 TIMES = st.one_of(
     st.none(), st.integers(0, (1 << 63) - 1), st.sampled_from([0, 10**18 - 1, 10**18, 10**18 + 999_999, (1 << 63) - 1])
@@ -142,6 +143,18 @@ def test_a_text_is_written_as_json_has_it_wherever_it_stands(staging: Staging, a
         RiskEvent(EventType.HEARTBEAT, EventPriority.LOW, "test", event_id=text),
     ):
         assert staged(staging, append(event)) == encode_event(event)
+
+
+@pytest.mark.parametrize("payload", FRAGMENTS)
+@pytest.mark.parametrize("where", ["data", "metadata"])
+def test_what_a_program_has_serialised_itself_stays_in_its_place(
+    staging: Staging, append: Append, where: str, payload: Any
+) -> None:
+    """Whatever is in it, also what stands between the payloads for a moment."""
+    event = RiskEvent(EventType.HEARTBEAT, EventPriority.LOW, "test", **{where: payload})
+    body = staged(staging, append(event))
+    assert body == encode_event(event)
+    assert b"\n" not in body
 
 
 def test_an_event_is_written_down_as_it_is_then(staging: Staging, append: Append) -> None:
