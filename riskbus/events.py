@@ -238,6 +238,26 @@ class RiskEvent:
         )
 
 
+def check_event(event: object) -> None:
+    """Refuse what cannot be recorded at all.
+
+    Raises:
+        InvalidEventError: it has nothing of an event.
+    """
+    if not (hasattr(event, "fields") and hasattr(event, "priority")):
+        raise InvalidEventError(
+            f"{event!r} is not a RiskEvent; make one: RiskEvent(EventType.KILL_SWITCH, EventPriority.CRITICAL, source)"
+        )
+
+
+def broken_event(event: object, error: Exception) -> RiskEvent:
+    """Return what is left of an event that was changed until it could not be recorded, as an event of its own."""
+    left = {name: getattr(event, name, None) for name in RiskEvent.__slots__}
+    reason = f"{type(error).__name__}: {error}"
+    data = {"reason": reason, "event": {name: value for name, value in left.items() if value is not None}}
+    return RiskEvent(EventType.SYSTEM_ERROR, EventPriority.HIGH, "riskbus", data)
+
+
 def _recorded_name(event_type: str | Enum) -> str:
     # An EventType is its own name, and its hash, which the cache would ask for, costs more than all else here.
     return event_type if type(event_type) is EventType else event_type_name(event_type)

@@ -48,6 +48,8 @@ class Publishing:
             The audit log's receipt.
 
         Raises:
+            InvalidEventError: It is no event, and nothing is recorded; or its type was changed to what is none after it
+                was made.
             ClosedError: The bus is closed. The event is recorded all the same if the log still lives, and is on
                 standard output otherwise.
         """

@@ -4,6 +4,7 @@
    signal handler can come between them but in `dumps`, when it calls back. */
 #include "body.h"
 
+#include <stddef.h>
 #include <structmember.h>
 
 #include "event.h"
@@ -16,18 +17,24 @@ typedef struct {
     PyObject *progress; /* what receipts ask */
     PyObject *dumps;    /* (value, as_json) -> bytes */
     PyObject *as_json;
-    PyObject *encode; /* (event) -> body: of what is not as usual */
-    PyObject *put;    /* (seq, body, kind) -> seq: what does not fit into a slot, and gets another number perhaps */
-    PyObject *rescue; /* (seq, event, error) -> seq: records it otherwise; raises what must not be kept back */
+    PyObject *payloads;    /* what `make_body` needs; NULL while a call uses it */
+    PyObject *check;       /* (event): raises where it is none */
+    PyObject *encode;      /* (event) -> body: of what is not as usual */
+    PyObject *put;         /* (seq, body, kind) -> seq: what has no slot, and gets another number perhaps */
+    PyObject *rescue;      /* (seq, event, error) -> seq: records it otherwise; raises what must not be kept back */
     PyObject *second_look; /* (seq, event) -> receipt or None */
-    PyTypeObject *receipt;
-    PyObject *payloads; /* what `make_body` needs; NULL while a call uses it */
+    PyObject *receipt;     /* the class */
     PyObject *str_priority;
     Py_ssize_t offset_attention, offset_seq, offset_progress;
     Py_buffer memory;
     Ring ring;
     uint64_t limit; /* the largest number that surely has a slot */
 } Append;
+
+enum { PARTS = (offsetof(Append, str_priority) - offsetof(Append, staging)) / sizeof(PyObject *) };
+
+/* The objects that it was given, in the order of the struct. */
+static PyObject **parts(Append *self) { return &self->staging; }
 
 static int has_slot(Append *self, uint64_t seq)
 {
@@ -143,7 +150,8 @@ static int rescue(Append *self, PyObject **seq, PyObject *event)
 
 static PyObject *make_receipt(Append *self, PyObject *seq)
 {
-    PyObject *receipt = self->receipt->tp_alloc(self->receipt, 0);
+    PyTypeObject *type = (PyTypeObject *)self->receipt;
+    PyObject *receipt = type->tp_alloc(type, 0);
     if (receipt == NULL)
         return NULL;
     *slot(receipt, self->offset_seq) = Py_NewRef(seq);
@@ -170,6 +178,12 @@ static PyObject *append(PyObject *callable, PyObject *const *args, size_t nargsf
     if (PyVectorcall_NARGS(nargsf) != 1 || (names != NULL && PyTuple_GET_SIZE(names) != 0))
         return PyErr_Format(PyExc_TypeError, "append takes exactly one event");
     PyObject *event = args[0];
+    if (!Py_IS_TYPE(event, events.event)) {
+        PyObject *none = PyObject_CallOneArg(self->check, event);
+        Py_XDECREF(none);
+        if (none == NULL)
+            return NULL; /* before a number is claimed, which would stay empty */
+    }
     PyObject *seq = Py_TYPE(self->numbers)->tp_iternext(self->numbers);
     if (seq == NULL)
         return NULL;
@@ -187,37 +201,27 @@ end:
 
 static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"staging",  "numbers", "memory", "slots",  "progress",    "dumps",   "as_json",
-                            "payloads", "encode",  "put",    "rescue", "second_look", "receipt", NULL};
-    PyObject *staging, *numbers, *memory, *progress, *dumps, *as_json, *payloads, *encode, *put, *rescued, *second_look,
-        *receipt;
+    static char *names[] = {"staging", "numbers", "progress",    "dumps",   "as_json", "payloads", "check", "encode",
+                            "put",     "rescue",  "second_look", "receipt", "memory",  "slots",    NULL};
+    PyObject *given[PARTS], *memory;
     unsigned long long slots;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOKOOOO!OOOOO!", names, &staging, &numbers, &memory, &slots,
-                                     &progress, &dumps, &as_json, &PyList_Type, &payloads, &encode, &put, &rescued,
-                                     &second_look, &PyType_Type, &receipt))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOOO!OOOOOO!OK", names, given, given + 1, given + 2, given + 3,
+                                     given + 4, &PyList_Type, given + 5, given + 6, given + 7, given + 8, given + 9,
+                                     given + 10, &PyType_Type, given + 11, &memory, &slots))
         return NULL;
-    if (!PyIter_Check(numbers))
+    if (!PyIter_Check(given[1]))
         return PyErr_Format(PyExc_TypeError, "numbers is not an iterator");
     Append *self = (Append *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
+    for (size_t i = 0; i < PARTS; i++)
+        parts(self)[i] = Py_NewRef(given[i]);
     self->vectorcall = append;
-    self->staging = Py_NewRef(staging);
-    self->numbers = Py_NewRef(numbers);
-    self->progress = Py_NewRef(progress);
-    self->dumps = Py_NewRef(dumps);
-    self->as_json = Py_NewRef(as_json);
-    self->encode = Py_NewRef(encode);
-    self->put = Py_NewRef(put);
-    self->rescue = Py_NewRef(rescued);
-    self->second_look = Py_NewRef(second_look);
-    self->receipt = (PyTypeObject *)Py_NewRef(receipt);
-    self->payloads = Py_NewRef(payloads);
     self->str_priority = PyUnicode_InternFromString("priority");
-    self->offset_attention = slot_offset(Py_TYPE(staging), "attention");
-    self->offset_seq = slot_offset(self->receipt, "seq");
-    self->offset_progress = slot_offset(self->receipt, "progress");
-    if (!self->str_priority || self->offset_attention < 0 || self->offset_seq < 0 || self->offset_progress < 0 ||
+    self->offset_attention = slot_offset(Py_TYPE(self->staging), "attention");
+    self->offset_seq = slot_offset((PyTypeObject *)self->receipt, "seq");
+    self->offset_progress = slot_offset((PyTypeObject *)self->receipt, "progress");
+    if (self->str_priority == NULL || self->offset_attention < 0 || self->offset_seq < 0 || self->offset_progress < 0 ||
         PyObject_GetBuffer(memory, &self->memory, PyBUF_WRITABLE) < 0)
         goto failed;
     self->ring = (Ring){.memory = self->memory.buf, .slots = slots};
@@ -232,37 +236,17 @@ failed:
 
 static int traverse(PyObject *object, visitproc visit, void *arg)
 {
-    Append *self = (Append *)object;
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->staging);
-    Py_VISIT(self->numbers);
-    Py_VISIT(self->progress);
-    Py_VISIT(self->dumps);
-    Py_VISIT(self->as_json);
-    Py_VISIT(self->encode);
-    Py_VISIT(self->put);
-    Py_VISIT(self->rescue);
-    Py_VISIT(self->second_look);
-    Py_VISIT(self->receipt);
-    Py_VISIT(self->payloads);
+    Py_VISIT(Py_TYPE(object));
+    for (size_t i = 0; i < PARTS; i++)
+        Py_VISIT(parts((Append *)object)[i]);
     return 0;
 }
 
 /* Everything but what a call cannot do without while another thread is in it: `clear` runs on garbage only. */
 static int clear(PyObject *object)
 {
-    Append *self = (Append *)object;
-    Py_CLEAR(self->staging);
-    Py_CLEAR(self->numbers);
-    Py_CLEAR(self->progress);
-    Py_CLEAR(self->dumps);
-    Py_CLEAR(self->as_json);
-    Py_CLEAR(self->encode);
-    Py_CLEAR(self->put);
-    Py_CLEAR(self->rescue);
-    Py_CLEAR(self->second_look);
-    Py_CLEAR(self->receipt);
-    Py_CLEAR(self->payloads);
+    for (size_t i = 0; i < PARTS; i++)
+        Py_CLEAR(parts((Append *)object)[i]);
     return 0;
 }
 
@@ -285,8 +269,8 @@ static PyMemberDef members[] = {
 };
 
 static PyType_Slot type_slots[] = {
-    {Py_tp_doc, "Append(staging, numbers, memory, slots, progress, dumps, as_json, payloads, encode, put, rescue, "
-                "second_look, receipt)"},
+    {Py_tp_doc, "Append(staging, numbers, progress, dumps, as_json, payloads, check, encode, put, rescue, second_look, "
+                "receipt, memory, slots)"},
     {Py_tp_new, new},
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_traverse, traverse},

@@ -90,7 +90,7 @@ static int find_texts(Texts *texts, PyObject *event)
     texts->source = Py_XNewRef(*slot(event, events.offset_source));
     if (event_type == NULL || texts->id == NULL || texts->source == NULL)
         return 0;
-    if (Py_IS_TYPE(event_type, events.event_type) || PyUnicode_CheckExact(event_type))
+    if (Py_IS_TYPE(event_type, events.event_type))
         texts->name = Py_NewRef(event_type);
     else if ((texts->name = PyObject_CallOneArg(events.name_of, event_type)) == NULL)
         return PyErr_ExceptionMatches(PyExc_Exception) ? (PyErr_Clear(), 0) : -1;

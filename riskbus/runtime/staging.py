@@ -19,7 +19,7 @@ from itertools import count
 
 from orjson import Fragment
 
-from riskbus.events import EventPriority, RiskEvent
+from riskbus.events import EventPriority, RiskEvent, broken_event, check_event
 from riskbus.format.record import MAX_BODY_BYTES, as_json, as_one_line, dumps, encode_event, encode_shortened
 from riskbus.native import hot
 from riskbus.runtime.progress import Progress
@@ -99,6 +99,25 @@ class Staging:
             self.ring.put(seq, body, kind)
         return seq
 
+    def put_event(self, seq: int, body: bytes, kind: int) -> int:
+        """Put down the body of an event, of any length. As `put`."""
+        return self.put(seq, body if len(body) <= MAX_BODY_BYTES else encode_shortened(body), kind)
+
+    def rescue(self, seq: int, event: RiskEvent, error: BaseException) -> int:
+        """Put down what can be had of an event after an error, as its number must not stay empty. As `put`.
+
+        Raises:
+            BaseException: The error was thrown in from outside, KeyboardInterrupt for example.
+        """
+        try:
+            seq = self.put(seq, encode_event(event), event.priority)
+        except Exception as broken:  # noqa: BLE001 -- whatever was done to it
+            seq = self.put(seq, encode_event(broken_event(event, broken)), EventPriority.HIGH)
+        thrown_in = error.__cause__ if isinstance(error, Exception) else error  # orjson wraps what came in as_json
+        if thrown_in is not None and not isinstance(thrown_in, Exception):
+            raise thrown_in from None
+        return seq
+
     def stage(self, body: bytes, kind: int) -> None:
         """Claim the next number and put down the body for it. Any thread."""
         self.put(self.claim(), body, kind)
@@ -173,21 +192,11 @@ def make_append(
         second_look: called with number and event after the record was put down, where `attention` is set or the event
             is CRITICAL; wakes the writer, and returns another receipt if nobody will take the record any more.
     """
-    claim, put = staging.claim, staging.put
+    claim = staging.claim
     put_with_annex = staging.ring.put
     memory, words, mask = staging.ring.memory, staging.ring.slot_words, staging.ring.slots - 1
     marks = tuple(map(mark, EventPriority))
     new_receipt = object.__new__
-
-    def put_rest(seq: int, body: bytes, kind: int) -> int:
-        return put(seq, body if len(body) <= MAX_BODY_BYTES else encode_shortened(body), kind)
-
-    def rescue(seq: int, event: RiskEvent, error: BaseException) -> int:
-        seq = put(seq, encode_event(event), event.priority)  # the number must not stay empty
-        thrown_in = error.__cause__ if isinstance(error, Exception) else error  # orjson wraps what came in as_json
-        if thrown_in is not None and not isinstance(thrown_in, Exception):
-            raise thrown_in from None
-        return seq
 
     if hot is not None:
         compiled: Callable[[RiskEvent], Receipt] = hot.Append(
@@ -198,16 +207,19 @@ def make_append(
             progress=progress,
             dumps=dumps,
             as_json=as_json,
+            check=check_event,
             payloads=[None, Fragment(b"\n"), None],
             encode=encode_event,
-            put=put_rest,
-            rescue=rescue,
+            put=staging.put_event,
+            rescue=staging.rescue,
             second_look=second_look,
             receipt=Receipt,
         )
         return compiled
 
     def append(event: RiskEvent) -> Receipt:
+        if event.__class__ is not RiskEvent:
+            check_event(event)
         seq = claim()
         try:
             body = as_one_line(dumps(event.fields, as_json))
@@ -220,9 +232,9 @@ def make_append(
             elif length <= ROOM and seq <= staging.limit:
                 put_with_annex(seq, body, event.priority)
             else:
-                seq = put_rest(seq, body, event.priority)
+                seq = staging.put_event(seq, body, event.priority)
         except BaseException as error:  # noqa: BLE001 -- orjson refused the payload, or KeyboardInterrupt came
-            seq = rescue(seq, event, error)
+            seq = staging.rescue(seq, event, error)
         receipt: Receipt = new_receipt(Receipt)  # as calling it does, at half the cost
         receipt.seq = seq
         receipt.progress = progress

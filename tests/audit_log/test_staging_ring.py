@@ -1,11 +1,13 @@
 """The staging ring: what was accepted outlives its process, whole, once, and in order."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from riskbus import EventPriority, EventType, RiskEvent, native
+from riskbus import EventPriority, EventType, InvalidEventError, RiskEvent, native
 from riskbus.runtime.feed import take
 from riskbus.runtime.progress import Progress
 from riskbus.runtime.staging import Staging, make_append
@@ -214,6 +216,40 @@ def test_an_event_that_took_too_long_to_encode_is_recorded_under_another_number(
     assert not receipt.durable
     staging.ring.release(others + 2)
     assert receipt.durable
+
+
+@pytest.mark.parametrize("thing", [None, "KILL_SWITCH", object()], ids=["nothing", "text", "object"])
+def test_what_is_no_event_is_refused_before_it_takes_a_number(shared_memory: Path, thing: Any) -> None:
+    """A number that stays empty would keep all that follows from the volume for ten seconds."""
+    staging = staging_on(make_ring(shared_memory))
+    append = make_append(staging, Progress(staging.ring, lambda: None), lambda _seq, _event: None)
+    with pytest.raises(InvalidEventError, match=r"is not a RiskEvent; make one: RiskEvent\("):
+        append(thing)
+    assert append(RiskEvent(EventType.HEARTBEAT, EventPriority.LOW, "test")).seq == 0
+
+
+CHANGES: dict[str, Callable[[RiskEvent], object]] = {
+    "no data": lambda event: delattr(event, "data"),
+    "no time": lambda event: delattr(event, "timestamp_ns"),
+    "no priority": lambda event: delattr(event, "priority"),
+    "not a name": lambda event: setattr(event, "event_type", "no name"),
+    "a name of the log's": lambda event: setattr(event, "event_type", "AUDIT_OPEN"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_of_an_event_that_was_changed_until_it_cannot_be_recorded_the_rest_is(shared_memory: Path, what: str) -> None:
+    """It must not be, and yet nothing that was accepted may be lost, or keep others waiting."""
+    staging = staging_on(make_ring(shared_memory))
+    append = make_append(staging, Progress(staging.ring, lambda: None), lambda _seq, _event: None)
+    event = RiskEvent(EventType.THROTTLE, EventPriority.LOW, "a source to find it by", {"limit": 10})
+    CHANGES[what](event)
+    with suppress(AttributeError):  # to append a thing without a priority is an error, and it is recorded all the same
+        append(event)
+    held = staging.ring.get(0)
+    assert held is not None
+    assert b'"event_type":"SYSTEM_ERROR","priority":"HIGH"' in held.body
+    assert b"a source to find it by" in held.body
 
 
 def test_putting_a_record_down_again_changes_nothing(shared_memory: Path) -> None:
