@@ -45,7 +45,10 @@ static int fill(PyObject *payloads, PyObject *data, PyObject *metadata)
 /* The payloads as a list of JSON with a line feed between. */
 static PyObject *encode_payloads(PyObject *payloads, PyObject *event, PyObject *dumps, PyObject *as_json)
 {
-    if (fill(payloads, *slot(event, events.offset_data), *slot(event, events.offset_metadata)) < 0)
+    PyObject *data = *slot(event, events.offset_data), *metadata = *slot(event, events.offset_metadata);
+    if (data == NULL || metadata == NULL)
+        return PyErr_Format(PyExc_AttributeError, "data or metadata");
+    if (fill(payloads, data, metadata) < 0)
         return NULL;
     PyObject *args[] = {NULL, payloads, as_json};
     PyObject *bytes = PyObject_Vectorcall(dumps, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
@@ -160,8 +163,7 @@ int make_body(Body *body, PyObject *event, PyObject *payloads, PyObject *dumps, 
     body->bytes = NULL;
     PyObject *time = *slot(event, events.offset_time);
     body->level = level_of(*slot(event, events.offset_priority));
-    if (body->level < 0 || time == NULL || !PyLong_CheckExact(time) || *slot(event, events.offset_data) == NULL ||
-        *slot(event, events.offset_metadata) == NULL)
+    if (body->level < 0 || time == NULL || !PyLong_CheckExact(time))
         return 0;
     int overflow;
     int64_t time_ns = PyLong_AsLongLongAndOverflow(time, &overflow);

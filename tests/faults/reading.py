@@ -29,6 +29,27 @@ def numbers(directory: Path) -> list[Any]:
     return [record["data"]["number"] for record in events(directory)]
 
 
+def numbers_after_failed_syncs(directory: Path) -> list[Any]:
+    """Return the same, but for events that `AUDIT_RECOVERED` shows in a later incarnation.
+
+    They may stand in both, if what the killed process had written could not be synced when the next one looked.
+    """
+    again = {
+        (said["incarnation"], old + step)
+        for said in control(directory, "AUDIT_RECOVERED")
+        for old, _, count in said.get("runs", ())
+        for step in range(count)
+    }
+    segments: list[SegmentName | None] = [*list_segments(directory), None]
+    return [
+        record["data"]["number"]
+        for name, after in pairwise(segments)
+        if name
+        for record in _records_of(directory, name, after)
+        if not record["event_type"].startswith("AUDIT_") and (name.incarnation, record["seq"]) not in again
+    ]
+
+
 def control(directory: Path, kind: str) -> list[Record]:
     """Return what the log's own records of one kind say."""
     return [record["data"] for record in records(directory) if record["event_type"] == kind]
