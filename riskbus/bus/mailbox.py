@@ -124,15 +124,10 @@ class Mailbox:
 
     def take_in_hand(self) -> Item | None:
         """Remove and return the oldest item, to be handled now, or None."""
-        self.since_ns = perf_counter_ns()
-        try:
-            item = self.in_hand = self._waiting.popleft()  # as `take`, whose call would cost as much as all of this
-        except IndexError:
-            return None
-        if item.size:
-            self.size -= item.size
-        if self._blocked:
-            self._let_in()
+        item = self.take()
+        if item is not None:
+            self.since_ns = perf_counter_ns()
+            self.in_hand = item
         return item
 
     def claim(self) -> bool:
