@@ -244,7 +244,7 @@ def check_event(event: object) -> None:
     Raises:
         InvalidEventError: it has nothing of an event.
     """
-    if not (hasattr(event, "fields") and hasattr(event, "priority")):
+    if not (isinstance(event, RiskEvent) or (hasattr(event, "fields") and hasattr(event, "priority"))):
         raise InvalidEventError(
             f"{event!r} is not a RiskEvent; make one: RiskEvent(EventType.KILL_SWITCH, EventPriority.CRITICAL, source)"
         )

@@ -237,12 +237,19 @@ CHANGES: dict[str, Callable[[RiskEvent], object]] = {
 }
 
 
+class OwnEvent(RiskEvent):
+    """An event of a program's own class."""
+
+
+@pytest.mark.parametrize("kind", [RiskEvent, OwnEvent])
 @pytest.mark.parametrize("what", CHANGES)
-def test_of_an_event_that_was_changed_until_it_cannot_be_recorded_the_rest_is(shared_memory: Path, what: str) -> None:
+def test_of_an_event_that_was_changed_until_it_cannot_be_recorded_the_rest_is(
+    shared_memory: Path, what: str, kind: type[RiskEvent]
+) -> None:
     """It must not be, and yet nothing that was accepted may be lost, or keep others waiting."""
     staging = staging_on(make_ring(shared_memory))
     append = make_append(staging, Progress(staging.ring, lambda: None), lambda _seq, _event: None)
-    event = RiskEvent(EventType.THROTTLE, EventPriority.LOW, "a source to find it by", {"limit": 10})
+    event = kind(EventType.THROTTLE, EventPriority.LOW, "a source to find it by", {"limit": 10})
     CHANGES[what](event)
     with suppress(AttributeError):  # to append a thing without a priority is an error, and it is recorded all the same
         append(event)
