@@ -34,32 +34,32 @@ class Moment(NamedTuple):
     text: str
 
 
-latest = Moment(0, 0, "", "")
+_latest = Moment(0, 0, "", "")
 _random = random.Random()  # noqa: S311 -- unique, not secret; of its own, as programs seed the module's
 
 
 def begin_again() -> None:
     """Draw anew; for the child of a fork, which must not repeat its parent's identifiers."""
-    global latest, next_serial  # noqa: PLW0603 -- the cache and the counter of this process
+    global _latest, next_serial  # noqa: PLW0603 -- the cache and the counter of this process
     _random.seed()
-    latest = Moment(0, 0, "", "")
+    _latest = Moment(0, 0, "", "")
     second.cache_clear()
     next_serial = _numbers()
 
 
-def moment(timestamp_ns: int) -> Moment:
+def _moment(timestamp_ns: int) -> Moment:
     """Return what the stamps of a time's millisecond begin with, and remember it as the latest. Thread-safe."""
-    global latest  # noqa: PLW0603 -- a cache of one entry
+    global _latest  # noqa: PLW0603 -- a cache of one entry
     millisecond = timestamp_ns // _MILLISECOND
     text, rest = second(millisecond // 1000)
     begin_ns = millisecond * _MILLISECOND
-    latest = Moment(
+    _latest = Moment(
         begin_ns,
         begin_ns + _MILLISECOND,
         f"{millisecond >> 16:08x}-{millisecond & 0xFFFF:04x}{rest}",
         f"{text}.{millisecond % 1000:03d}Z",
     )
-    return latest
+    return _latest
 
 
 def uuid7(timestamp_ns: int) -> str:
@@ -78,8 +78,8 @@ def timestamp(timestamp_ns: int) -> str:
 
 
 def _of(timestamp_ns: int) -> Moment:
-    cached = latest
-    return cached if cached.begin_ns <= timestamp_ns < cached.end_ns else moment(timestamp_ns)
+    cached = _latest
+    return cached if cached.begin_ns <= timestamp_ns < cached.end_ns else _moment(timestamp_ns)
 
 
 @lru_cache(maxsize=8)
