@@ -15,8 +15,7 @@ Record = dict[str, Any]
 
 def records(directory: Path) -> list[Record]:
     """Return every record in the order of the log; a segment replaces what the one before holds from its start on."""
-    segments: list[SegmentName | None] = [*list_segments(directory), None]
-    return [record for name, after in pairwise(segments) if name for record in _records_of(directory, name, after)]
+    return [record for _, record in _placed(directory)]
 
 
 def events(directory: Path) -> list[Record]:
@@ -40,19 +39,24 @@ def numbers_after_failed_syncs(directory: Path) -> list[Any]:
         for old, _, count in said.get("runs", ())
         for step in range(count)
     }
-    segments: list[SegmentName | None] = [*list_segments(directory), None]
     return [
         record["data"]["number"]
-        for name, after in pairwise(segments)
-        if name
-        for record in _records_of(directory, name, after)
-        if not record["event_type"].startswith("AUDIT_") and (name.incarnation, record["seq"]) not in again
+        for incarnation, record in _placed(directory)
+        if not record["event_type"].startswith("AUDIT_") and (incarnation, record["seq"]) not in again
     ]
 
 
 def control(directory: Path, kind: str) -> list[Record]:
     """Return what the log's own records of one kind say."""
     return [record["data"] for record in records(directory) if record["event_type"] == kind]
+
+
+def _placed(directory: Path) -> Iterator[tuple[str, Record]]:
+    segments: list[SegmentName | None] = [*list_segments(directory), None]
+    for name, after in pairwise(segments):
+        if name:
+            for record in _records_of(directory, name, after):
+                yield name.incarnation, record
 
 
 def _records_of(directory: Path, name: SegmentName, after: SegmentName | None) -> Iterator[Record]:
