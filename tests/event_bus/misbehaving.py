@@ -28,7 +28,7 @@ CRITICAL = EventPriority.CRITICAL
 def expect(holds: bool, otherwise: str) -> None:
     """End the program with a sentence, if something does not hold."""
     if not holds:
-        print(f"FAILED: {otherwise}", flush=True)  # noqa: T201
+        print(f"FAILED: {otherwise}", flush=True)  # noqa: T201 -- a program
         os._exit(1)  # threads may hang: that is what this is about
 
 
@@ -162,7 +162,7 @@ class Round:
             receipt = self.bus.publish(RiskEvent("OF_A_CHILD", CRITICAL, "soak"))
             if receipt.wait_durable(CHILD_SECONDS):
                 os._exit(DURABLE)
-            print(f"{receipt} of a child: {self.bus.audit_log.status()}", file=sys.stderr)  # noqa: T201
+            print(f"{receipt} of a child: {self.bus.audit_log.status()}", file=sys.stderr)  # noqa: T201 -- a program
             faulthandler.dump_traceback()
         except ClosedError:  # forked while the bus was closing
             os._exit(CLOSED)

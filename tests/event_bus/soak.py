@@ -88,7 +88,7 @@ def main() -> None:
     options = parse()
     sys.stdout = os.fdopen(os.dup(1), "w")  # standard output itself has what the logs say
     os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 1)
-    print(f"seed {options.seed}")  # noqa: T201
+    print(f"seed {options.seed}")  # noqa: T201 -- a program
     logging.disable()  # what misbehaves is logged, and that is tested elsewhere
     ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
     ends_at = time.monotonic() + options.seconds
@@ -100,13 +100,13 @@ def main() -> None:
         last = measure()
         if rounds <= 2:  # the first round warms up
             first = last
-        print(f"round {rounds}: {figures}; {last}", flush=True)  # noqa: T201
+        print(f"round {rounds}: {figures}; {last}", flush=True)  # noqa: T201 -- a program
     expect(last.threads == 1, "threads are left behind")
     expect(last.descriptors <= first.descriptors, "descriptors are left behind")
     expect(last.objects - first.objects < _MOST_OBJECTS, "objects are left behind")
     expect(last.resident - first.resident < _MOST_GROWTH, "memory grows")
-    print(f"{rounds} rounds: {total}; {(last.resident - first.resident) / 2**20:+.1f} MiB since the second")  # noqa: T201
-    print("PASSED: nobody else noticed")  # noqa: T201
+    print(f"{rounds} rounds: {total}; {(last.resident - first.resident) / 2**20:+.1f} MiB since the second")  # noqa: T201 -- a program
+    print("PASSED: nobody else noticed")  # noqa: T201 -- a program
 
 
 if __name__ == "__main__":

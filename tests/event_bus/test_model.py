@@ -152,12 +152,12 @@ class Lanes(RuleBasedStateMachine):
     def take_turn(self, kind: str) -> bool:
         """Take a turn; False where there is no token for this kind of worker."""
         workers = self.workers
-        tokens = workers._critical_tokens if kind == "reserved" else workers._general_tokens  # noqa: SLF001
+        tokens = workers._critical_tokens if kind == "reserved" else workers._general_tokens  # noqa: SLF001 -- one step of a worker
         try:
             tokens.get(block=False)
         except Empty:
             return False
-        workers._serve_one_of(self.stub, ORDERS[kind])  # noqa: SLF001
+        workers._serve_one_of(self.stub, ORDERS[kind])  # noqa: SLF001 -- one step of a worker
         self.model.turn(ORDERS[kind])
         return True
 

@@ -38,7 +38,7 @@ def test_lines_in_order_give_the_same_block(first: int, count: int) -> None:
     assert (block.first, block.records) == (first, count)
     assert all(number % TILE_WIDTH == 0 for number in block.tiles)
     assert blocks._scan is not None  # noqa: SLF001 -- the compiled form alone: `scan` asks the other where it is in doubt
-    assert blocks._scan(data) is not None or first + count > 10**18  # noqa: SLF001
+    assert blocks._scan(data) is not None or first + count > 10**18  # noqa: SLF001 -- see above
 
 
 CHANGES: dict[str, Callable[[bytes, int], bytes]] = {
@@ -61,7 +61,7 @@ def test_what_is_not_in_order_is_left_to_a_closer_look(
     changed = CHANGES[change](whole, data.draw(st.integers(0, len(whole) - 1)))
     assert blocks.scan(changed) == blocks.scan_in_python(changed)
     assert blocks._scan is not None  # noqa: SLF001 -- the compiled form alone: `scan` asks the other where it is in doubt
-    found = blocks._scan(changed)  # noqa: SLF001
+    found = blocks._scan(changed)  # noqa: SLF001 -- see above
     assert (found is None) == (blocks.scan_in_python(changed) is None)
 
 
@@ -79,5 +79,5 @@ def test_lines_out_of_order_are_noticed(order: list[int], again: int) -> None:
 def test_what_is_no_line_at_all_is_none(data: bytes) -> None:
     """Nothing is read beyond the data's end."""
     assert blocks._scan is not None  # noqa: SLF001 -- see above
-    assert blocks._scan(data) is None  # noqa: SLF001
+    assert blocks._scan(data) is None  # noqa: SLF001 -- see above
     assert blocks.scan(data) is None
