@@ -129,7 +129,11 @@ def resumed_line(settings: AuditSettings, outage: Outage) -> str:
 def outage_warning(settings: AuditSettings, error: OSError) -> str:
     """Return what to tell people when the volume begins to refuse."""
     where = f"go to {settings.second_dir}" if settings.second_dir else "wait in memory"
-    remedy = "; only a restart of the pod, on a volume that is well, heals it" if error.errno in posix.GONE else ""
+    remedy = ""
+    if error.errno in posix.FULL:
+        remedy = "; enlarge the volume, raise the quota, or move expired segments away"
+    elif error.errno in posix.GONE:
+        remedy = "; only a restart of the pod, on a volume that is well, heals it"
     return f"the volume of {settings.path} refused a write ({error.strerror}); records {where}{remedy}"
 
 

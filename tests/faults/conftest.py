@@ -14,14 +14,15 @@ from riskbus.events import EventPriority, EventType, RiskEvent
 from riskbus.runtime import AuditLog
 from riskbus.settings import AuditSettings
 from tests.conftest import CloseAtEnd
-from tests.faults.volumes import TOOLS, Volume, make_image, mount, sh
+from tests.faults.volumes import TOOLS, Quota, Volume, make_image, mount, mount_quota, sh
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test here, and skip it with the reason where it cannot run."""
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     reason = "needs root, to mount small file systems" if os.geteuid() else ""
-    reason = reason or (f"needs {', '.join(missing)} (packages e2fsprogs, util-linux and gcc)" if missing else "")
+    if missing and not reason:
+        reason = f"needs {', '.join(missing)} (packages e2fsprogs, btrfs-progs, util-linux and gcc)"
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.faults)
@@ -63,6 +64,16 @@ def make_volume(tmp_path: Path) -> Iterator[Make]:
 
     yield make
     for path in mounted:
+        sh("umount", "-l", path)
+
+
+@pytest.fixture
+def quota(tmp_path: Path) -> Iterator[Quota]:
+    """A volume on which a quota can be set."""
+    path = tmp_path / "quota"
+    try:
+        yield mount_quota(tmp_path / "quota-image", path)
+    finally:
         sh("umount", "-l", path)
 
 

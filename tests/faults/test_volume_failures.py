@@ -1,6 +1,7 @@
 """Full, failing, frozen and read-only volumes: real ones."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from riskbus.status import State
 from riskbus.store.stream import list_segments
 from riskbus.store.verification import verify_tree
 from tests.faults import reading
+from tests.faults.volumes import Quota
 
 MakeVolume = Callable[..., Any]
 Open = Callable[..., AuditLog]
@@ -40,6 +42,26 @@ def test_a_full_volume_loses_nothing(make_volume: MakeVolume, open_log: Open, ma
     assert receipts[-1].wait_durable(30)
     assert log.close() == ()
     assert reading.numbers(directory) == list(range(400))
+    assert verify_tree(directory, [], lambda _: None).worst is None
+
+
+def test_a_used_up_quota_loses_nothing(
+    quota: Quota, open_log: Open, make_event: Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    """EDQUOT, while statvfs still tells of space: as with a full volume, until the quota is raised."""
+    directory = quota.path / "audit"
+    log = open_log(directory)
+    assert log.append(make_event(0)).wait_durable(5)
+    quota.allow("2M")
+    receipts = [log.append(make_event(number, padding=4000)) for number in range(1, 1000)]
+    assert not receipts[-1].wait_durable(1)
+    assert log.status().state is State.FAILING
+    assert log.status().emergency_events > 0
+    assert re.search(r"refused a write \(Disk quota exceeded\); .*; enlarge the volume, raise the quota", caplog.text)
+    quota.allow("none")
+    assert receipts[-1].wait_durable(30)
+    assert log.close() == ()
+    assert reading.numbers(directory) == list(range(1000))
     assert verify_tree(directory, [], lambda _: None).worst is None
 
 
