@@ -1,7 +1,7 @@
 """Risk events: what happened, how urgent it is, and who says so."""
 
 import re
-from enum import Enum, IntEnum, StrEnum
+from enum import Enum, EnumType, IntEnum, StrEnum
 from functools import lru_cache
 from time import time_ns
 from typing import Any
@@ -18,7 +18,15 @@ _TIME_LIMIT = 1 << 63  # nanoseconds; the year 2262
 _NAME_LIMIT = 64  # long enough for any sensible name, short enough for a label of a metric
 
 
-class EventType(StrEnum):
+class _PlainMembers(EnumType):
+    """The class of enums none of whose members has the name of a method, so that all are plain attributes."""
+
+
+if hot is not None:
+    hot.plain_members(_PlainMembers)
+
+
+class EventType(StrEnum, metaclass=_PlainMembers):
     """The kinds of risk event that trading systems usually record, and which rule asks for them.
 
     RTS 6 is Commission Delegated Regulation (EU) 2017/589, 15c3-5 is 17 CFR 240.15c3-5. Recording these events helps
@@ -106,7 +114,7 @@ class EventType(StrEnum):
     """All is well, said at intervals. RTS 6 Art. 16: it shows that monitoring ran."""
 
 
-class EventPriority(IntEnum):
+class EventPriority(IntEnum, metaclass=_PlainMembers):
     """How urgent an event is. The number is the lane: 0 is served first."""
 
     CRITICAL = 0
