@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
+from riskbus.cli.progress import ProgressBar
 from riskbus.cli.rendering import plain
 from riskbus.errors import SettingsError
 from riskbus.format.collected import Joiner
 from riskbus.format.emergency import Collector, Emergency
 from riskbus.format.output import anchor_line
 from riskbus.format.record import decode
-from riskbus.runtime.ingestion import Ingested, Request, ingest, preview
+from riskbus.runtime.ingestion import Ingested, Request, ingest, log_size, preview
 from riskbus.settings import AuditSettings
 from riskbus.store.stream import list_segments
 
@@ -81,10 +82,13 @@ def run(options: Namespace) -> int:
     """
     settings = AuditSettings.from_environment(path=_log_path(options.path), second_dir=options.second_dir)
     collector = Collector()
-    for file in options.files:
-        _collect(collector, file)
+    with ProgressBar("reading the output", sum(map(_output_size, options.files))) as bar:
+        for file in options.files:
+            _collect(collector, file, bar)
     request = Request(collector.records(), options.files, collector.unreadable(), unknown=options.unknown)
-    done = preview(settings, request) if options.dry_run else ingest(settings, request)
+    with ProgressBar("reading the log", log_size(settings)) as bar:
+        put = preview if options.dry_run else ingest
+        done = put(settings, request, bar.advance)
     code = _exit_code(done)
     if options.json:
         document = _document(collector, done, code)
@@ -107,17 +111,22 @@ def _log_path(path: Path) -> Path:
     return path / f"{stems.pop() if stems else 'risk_audit'}.jsonl"
 
 
-def _collect(collector: Collector, file: str) -> None:
+def _output_size(file: str) -> int:
+    return 0 if file == "-" else Path(file).stat().st_size
+
+
+def _collect(collector: Collector, file: str, bar: ProgressBar) -> None:
     if file == "-":
-        _feed(collector, sys.stdin.buffer, "standard input")
+        _feed(collector, sys.stdin.buffer, "standard input", bar)
     else:
         with Path(file).open("rb") as lines:
-            _feed(collector, lines, file)
+            _feed(collector, lines, file, bar)
 
 
-def _feed(collector: Collector, lines: BinaryIO, name: str) -> None:
+def _feed(collector: Collector, lines: BinaryIO, name: str, bar: ProgressBar) -> None:
     joiner = Joiner()
     for number, part in enumerate(lines, 1):
+        bar.advance(len(part))
         line = joiner.join(part)
         if line is not None:
             collector.feed(line, f"{name}, line {number}")

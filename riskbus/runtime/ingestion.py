@@ -26,7 +26,8 @@ from riskbus.runtime import control
 from riskbus.settings import AuditSettings
 from riskbus.stamps import uuid7
 from riskbus.store import posix
-from riskbus.store.inventory import take_stock
+from riskbus.store.inventory import Progress, take_stock
+from riskbus.store.reading import stored_size
 from riskbus.store.stream import find_previous, find_segments
 
 _LOCK = ".riskbus-ingest.lock"
@@ -74,16 +75,25 @@ class Ingested:
     public_key: str = ""
 
 
-def preview(settings: AuditSettings, request: Request) -> Ingested:
+def log_size(settings: AuditSettings) -> int:
+    """Return how many bytes there are to read, which is what `progress` is told of.
+
+    Raises:
+        OSError: the log cannot be read.
+    """
+    return sum(stored_size(path) for path in _segments(settings).values())
+
+
+def preview(settings: AuditSettings, request: Request, progress: Progress) -> Ingested:
     """Say what `ingest` would do, and write nothing.
 
     Raises:
         OSError: the log cannot be read.
     """
-    return _survey(settings, request)[0]
+    return _survey(settings, request, progress)[0]
 
 
-def ingest(settings: AuditSettings, request: Request) -> Ingested:
+def ingest(settings: AuditSettings, request: Request, progress: Progress) -> Ingested:
     """Put what is missing into the log of `settings.path`; doing it again changes nothing.
 
     Raises:
@@ -98,7 +108,7 @@ def ingest(settings: AuditSettings, request: Request) -> Ingested:
     try:
         for leftover in directory.glob(f".*{_HIDDEN}"):  # of one that was killed
             leftover.unlink()
-        done, inventory = _survey(settings, request)
+        done, inventory = _survey(settings, request, progress)
         if done.plan.writes:
             _Writing(settings, request.sources, inventory, done).write()
         return done
@@ -106,15 +116,18 @@ def ingest(settings: AuditSettings, request: Request) -> Ingested:
         posix.close(lock)
 
 
-def _survey(settings: AuditSettings, request: Request) -> tuple[Ingested, Inventory]:
+def _survey(settings: AuditSettings, request: Request, progress: Progress) -> tuple[Ingested, Inventory]:
     def has_ring(incarnation: str) -> bool:  # the next process that opens the log writes what it holds
         return (settings.staging_dir / f"riskbus-{incarnation}.ring").exists()
 
     numbers = [(item.incarnation, item.seq) for item in request.unreadable]
-    segments = find_segments(_directories(settings), settings.path.stem)
-    inventory = take_stock(segments, request.copies, numbers, has_ring)
+    inventory = take_stock(_segments(settings), request.copies, numbers, has_ring, progress)
     unreadable = [item for item in request.unreadable if (item.incarnation, item.seq) not in inventory.held]
     return Ingested(make_plan(request.copies, inventory, unknown=request.unknown), unreadable), inventory
+
+
+def _segments(settings: AuditSettings) -> dict[SegmentName, Path]:
+    return find_segments(_directories(settings), settings.path.stem)
 
 
 def _directories(settings: AuditSettings) -> list[Path]:

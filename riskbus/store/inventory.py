@@ -12,7 +12,10 @@ from riskbus.format.names import SegmentName
 from riskbus.format.placement import Inventory, Standing, body_digest
 from riskbus.format.record import decode, from_line
 from riskbus.store import posix
-from riskbus.store.reading import open_segment
+from riskbus.store.reading import open_segment, stored_size
+
+Progress = Callable[[int], object]
+"""Told how many more bytes were read."""
 
 _SEQ = re.compile(rb'\{"seq":(\d{1,18}),')
 _CONTROL = b'"event_type":"AUDIT_'
@@ -23,6 +26,7 @@ def take_stock(
     copies: Iterable[Emergency],
     numbers: Iterable[tuple[str, int]],
     taken_care_of: Callable[[str], bool],
+    progress: Progress,
 ) -> Inventory:
     """Read a log from the device and say what concerns these copies.
 
@@ -31,11 +35,11 @@ def take_stock(
         copies: what is asked about.
         numbers: incarnations and numbers that are asked about besides.
         taken_care_of: says of an incarnation whether another process will still write its records.
+        progress: told of each segment that was read, by its size.
 
     Raises:
         OSError: the log cannot be read, or what it holds cannot be made durable.
     """
-    inventory = Inventory()
     inventory = Inventory()
     wanted = {*numbers, *((copy.incarnation, copy.seq) for copy in copies)}
     bodies = {body_digest(copy.record) for copy in copies}
@@ -46,7 +50,7 @@ def take_stock(
         standing.busy = posix.is_locked(newest) or taken_care_of(incarnation)
         if not standing.busy:
             _read_from_device(newest)
-        for seq, record in _records([(name, segments[name]) for name in names]):
+        for seq, record in _records([(name, segments[name]) for name in names], progress):
             standing.next_seq = max(standing.next_seq, seq + 1)
             digest = body_digest(record)
             if digest in bodies:
@@ -67,7 +71,7 @@ def _read_from_device(path: Path) -> None:
         posix.forget_cached(path)
 
 
-def _records(segments: list[tuple[SegmentName, Path]]) -> Iterator[tuple[int, bytes]]:
+def _records(segments: list[tuple[SegmentName, Path]], progress: Progress) -> Iterator[tuple[int, bytes]]:
     """Yield number and bytes of each record that counts, in order."""
     limits = [*(name.first_seq for name, _ in segments[1:]), None]
     for (_, path), limit in zip(segments, limits, strict=True):
@@ -79,6 +83,7 @@ def _records(segments: list[tuple[SegmentName, Path]]) -> Iterator[tuple[int, by
                     continue
                 with suppress(FormatError):
                     yield seq, from_line(line)[0]
+        progress(stored_size(path))
 
 
 def _note(standing: Standing, record: bytes) -> None:
