@@ -70,7 +70,7 @@ class Machinery:
         self._folded_at = float("-inf")
         self.delivery = Delivery(self.histograms, outcomes, slow_ns, self._slow_inline, self._watch.start)
         self._outcomes = outcomes
-        self._workers = Workers(settings.max_workers, self.delivery.call_next, self._watch.ask)
+        self._workers = Workers(settings.max_workers, self.delivery, self._watch.ask)
         self.adopt(settings)
         # With durability `os` nobody waits for the disk, and to look for its end would make the log wait.
         watched = settings.enable_latency_monitoring and settings.durability is not Durability.OS

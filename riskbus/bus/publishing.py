@@ -9,7 +9,7 @@ from riskbus.bus.delivery import Delivery
 from riskbus.bus.dispatcher import Dispatcher
 from riskbus.bus.durability import DurabilityWatch
 from riskbus.bus.evidence import EvidenceCheck
-from riskbus.bus.mailbox import Item
+from riskbus.bus.mailbox import Item, Mailbox
 from riskbus.bus.queueing import DropReason
 from riskbus.bus.routes import Routes
 from riskbus.bus.subscription import Subscription
@@ -129,13 +129,15 @@ class Publishing:
             path=LatencyPath.PUBLISH,
             receipt=Receipt,
             subscription=Subscription,
+            mailbox=Mailbox,
             bounds_ns=BUCKET_BOUNDS_NS,
             timed=self._clock is perf_counter_ns,
         )
         self._delivery.follow(compiled.judge_by)
         self._histograms.sources.append(compiled.drain)
         self._compiled = compiled
-        setattr(self, "publish", compiled)  # noqa: B010 -- mypy has methods stay what they are
+        for owner, name, method in ((self, "publish", compiled), (self._delivery, "call_next", compiled.call_next)):
+            setattr(owner, name, method)  # in a way that lets mypy believe that methods stay what they are
 
     async def publish_and_wait(self, event: RiskEvent) -> Receipt:
         """Publish, and return when every handler is done with the event and its record is durable or never will be.

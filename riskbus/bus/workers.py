@@ -24,6 +24,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
 
+from riskbus.bus.delivery import Delivery
 from riskbus.bus.mailbox import Mailbox, serving
 from riskbus.events import EventPriority
 
@@ -62,12 +63,12 @@ class Workers:
 
     Args:
         max_workers: Most threads that run handlers, the reserved one included; at least 2. `resize` changes it.
-        serve: Handles one event of a mailbox; False when there was none. Must not raise.
+        delivery: Calls the handlers.
         ask: Has `relieve` called soon.
     """
 
-    def __init__(self, max_workers: int, serve: Callable[[Mailbox], bool], ask: Callable[[], None]) -> None:
-        self._serve = serve
+    def __init__(self, max_workers: int, delivery: Delivery, ask: Callable[[], None]) -> None:
+        self._delivery = delivery
         self._max_workers = max_workers
         self._lanes: tuple[deque[Mailbox], ...] = tuple(deque() for _ in EventPriority)
         self._critical_tokens: SimpleQueue[bool] = SimpleQueue()
@@ -162,9 +163,10 @@ class Workers:
     def _take_turn(self, worker: Worker, mailbox: Mailbox) -> None:
         """Serve a mailbox until it is empty, had its share, or something more urgent waits."""
         more_urgent = self._lanes[: mailbox.priority]
+        call_next = self._delivery.call_next
         serving.set(mailbox)
         for _ in range(_TURN_EVENTS):
-            if not self._serve(mailbox):
+            if not call_next(mailbox):
                 break
             worker.handled += 1
             if any(more_urgent):

@@ -20,8 +20,7 @@ typedef struct {
 /* Now, or 0 where nothing is timed. */
 static int64_t now_ns_for(const Publish *self) { return self->timed ? clock_ns(CLOCK_MONOTONIC) : 0; }
 
-/* Call a method whose result says nothing; -1 with an exception if it raises. */
-static int tell(PyObject *object, PyObject *name, PyObject *const *args, size_t count)
+int tell(PyObject *object, PyObject *name, PyObject *const *args, size_t count)
 {
     PyObject *stack[6] = {object};
     memcpy(stack + 1, args, count * sizeof *args);
@@ -30,15 +29,15 @@ static int tell(PyObject *object, PyObject *name, PyObject *const *args, size_t 
     return none == NULL ? -1 : 0;
 }
 
-static void count(Publish *self, int path, const Passage *passage, int64_t nanoseconds)
+void count_latency(Publish *self, int path, int level, int64_t nanoseconds)
 {
-    Counts *counts = &self->counts[path][passage->level];
+    Counts *counts = &self->counts[path][level];
     int bucket = 0;
     while (bucket < self->width && nanoseconds > self->bounds_ns[bucket])
         bucket++;
     counts->buckets[bucket]++;
     counts->total_ns += nanoseconds;
-    counts->late += nanoseconds > self->objectives_ns[path][passage->level];
+    counts->late += nanoseconds > self->objectives_ns[path][level];
 }
 
 /* Whether these are subscriptions, and nothing that only looks like one. */
@@ -107,35 +106,49 @@ static int watch_durability(Publish *self, const Passage *passage, PyObject *rec
     return attend <= 0 ? attend : tell(self->durability, publish_text.attend, &receipt, 1);
 }
 
+PyObject *note_failure(PyObject *subscription, PyObject *event, Raised *raised)
+{
+    PyErr_Fetch(&raised->type, &raised->error, &raised->trace);
+    PyErr_NormalizeException(&raised->type, &raised->error, &raised->trace);
+    if (raised->trace != NULL)
+        PyException_SetTraceback(raised->error, raised->trace);
+    PyObject *args[] = {subscription, event, raised->error};
+    return PyObject_VectorcallMethod(publish_text.note_failure, args, 3, NULL);
+}
+
+void forget_raised(Raised *raised)
+{
+    Py_XDECREF(raised->type);
+    Py_XDECREF(raised->error);
+    Py_XDECREF(raised->trace);
+}
+
 /* Note what a handler raised, and take it back if it is an Exception; NULL with an exception where it is not. */
 static PyObject *take_failure(Publish *self, Passage *passage, PyObject *subscription)
 {
     int foreign = PyErr_ExceptionMatches(PyExc_Exception);
-    PyObject *type, *error, *trace;
-    PyErr_Fetch(&type, &error, &trace);
-    PyErr_NormalizeException(&type, &error, &trace);
-    if (trace != NULL)
-        PyException_SetTraceback(error, trace);
-    PyObject *args[] = {subscription, passage->event, error};
-    PyObject *failure = PyObject_VectorcallMethod(publish_text.note_failure, args, 3, NULL);
+    Raised raised;
+    PyObject *failure = note_failure(subscription, passage->event, &raised);
     if (!foreign)
-        count(self, PUBLISH, passage, now_ns_for(self) - passage->published_ns);
+        count_latency(self, PUBLISH, passage->level, now_ns_for(self) - passage->published_ns);
     if (foreign || failure == NULL || tell(self->log, publish_text.hurry, NULL, 0) < 0) {
-        Py_XDECREF(type);
-        Py_XDECREF(error);
-        Py_XDECREF(trace);
+        forget_raised(&raised);
         return failure;
     }
     Py_DECREF(failure);
-    PyErr_Restore(type, error, trace);
+    PyErr_Restore(raised.type, raised.error, raised.trace);
     return NULL;
 }
 
-static int judge(Publish *self, const Passage *passage, PyObject *subscription, int64_t hand_off_ns, int64_t handler_ns,
-                 PyObject *failure)
+int count_call(Publish *self, int level, PyObject *subscription, PyObject *event, int64_t hand_off_ns,
+               int64_t handler_ns, PyObject *failure)
 {
+    count_latency(self, HAND_OFF, level, hand_off_ns);
+    count_latency(self, HANDLER, level, handler_ns);
+    if (hand_off_ns + handler_ns <= self->thresholds_ns[level])
+        return 0;
     PyObject *hand_off = PyLong_FromLongLong(hand_off_ns), *handler = PyLong_FromLongLong(handler_ns);
-    PyObject *args[] = {subscription, passage->event, hand_off, handler, failure};
+    PyObject *args[] = {subscription, event, hand_off, handler, failure};
     int status = hand_off == NULL || handler == NULL ? -1 : tell(self->delivery, publish_text.judge, args, 5);
     Py_XDECREF(hand_off);
     Py_XDECREF(handler);
@@ -156,11 +169,8 @@ static int64_t deliver(Publish *self, Passage *passage, PyObject *subscription, 
     if (failure == NULL)
         return -1;
     int64_t now_ns = now_ns_for(self);
-    count(self, HAND_OFF, passage, started_ns - passage->published_ns);
-    count(self, HANDLER, passage, now_ns - started_ns);
-    int status = 0;
-    if (now_ns - passage->published_ns > self->thresholds_ns[passage->level])
-        status = judge(self, passage, subscription, started_ns - passage->published_ns, now_ns - started_ns, failure);
+    int status = count_call(self, passage->level, subscription, passage->event, started_ns - passage->published_ns,
+                            now_ns - started_ns, failure);
     Py_DECREF(failure);
     return status < 0 ? -1 : now_ns;
 }
@@ -182,7 +192,7 @@ static PyObject *queue(Publish *self, const Passage *passage)
 /* Count the whole; -1 with an exception if that fails. */
 static int settle(Publish *self, const Passage *passage, int64_t took_ns)
 {
-    count(self, PUBLISH, passage, took_ns);
+    count_latency(self, PUBLISH, passage->level, took_ns);
     if (took_ns <= self->thresholds_ns[passage->level])
         return 0;
     PyObject *took = PyLong_FromLongLong(took_ns);

@@ -1,4 +1,5 @@
-/* What `publish.c`, the way of an event, and `publish_type.c`, the type, share. */
+/* What `publish.c`, the way of an event, `call_next.c`, its way out of a queue, and `publish_type.c`, the type, share.
+ */
 #ifndef RISKBUS_PUBLISH_H
 #define RISKBUS_PUBLISH_H
 
@@ -24,6 +25,11 @@ typedef struct {
     int64_t total_ns, late;
 } Counts;
 
+/* Where a mailbox has its slots. */
+typedef struct {
+    Py_ssize_t waiting, blocked, size, in_hand, since_ns, priority, subscription;
+} MailboxOffsets;
+
 typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
@@ -36,9 +42,10 @@ typedef struct {
     PyObject *times;      /* of durability, or None */
     PyObject *evidence;
     PyObject *requirements;
-    PyObject *path;                   /* LatencyPath.PUBLISH */
-    PyObject *receipt, *subscription; /* the classes */
+    PyObject *path;                             /* LatencyPath.PUBLISH */
+    PyObject *receipt, *subscription, *mailbox; /* the classes */
     Py_ssize_t offset_stage, offset_seq, offset_known, offset_quarantined, offset_handler;
+    MailboxOffsets mailbox_offsets;
     char timed, closed;
     int width; /* of the buckets, without the last */
     int64_t bounds_ns[MOST_BOUNDS];
@@ -49,12 +56,35 @@ typedef struct {
 
 /* Names of attributes, interned. */
 typedef struct {
-    PyObject *note_failure, *judge, *hurry, *look_at, *attend, *dispatch, *wait_for_room, *note_breach;
+    PyObject *note_failure, *judge, *hurry, *look_at, *attend, *dispatch, *wait_for_room, *note_breach, *take, *popleft,
+        *done;
 } PublishText;
 
 extern PublishText publish_text;
 
 /* The vectorcall function of a `Publish`. */
 PyObject *publish(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *names);
+
+/* What `Delivery.call_next` does, as a method of a `Publish`. */
+PyObject *call_next(PyObject *publish, PyObject *mailbox);
+
+/* Call a method whose result says nothing; -1 with an exception if it raises. */
+int tell(PyObject *object, PyObject *name, PyObject *const *args, size_t count);
+
+/* Count a latency of a path and priority. */
+void count_latency(Publish *self, int path, int level, int64_t nanoseconds);
+
+/* Count a call of a handler, and have it judged if it is to be; -1 with an exception if that fails. */
+int count_call(Publish *self, int level, PyObject *subscription, PyObject *event, int64_t hand_off_ns,
+               int64_t handler_ns, PyObject *failure);
+
+/* What a handler raised. */
+typedef struct {
+    PyObject *type, *error, *trace;
+} Raised;
+
+/* Take the exception that is set and have it noted; returns its text, or NULL with an exception. */
+PyObject *note_failure(PyObject *subscription, PyObject *event, Raised *raised);
+void forget_raised(Raised *raised);
 
 #endif

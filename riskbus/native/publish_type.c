@@ -60,16 +60,34 @@ static PyObject *drain(PyObject *object, PyObject *Py_UNUSED(none))
     return found;
 }
 
+static int find_mailbox_offsets(Publish *self)
+{
+    MailboxOffsets *found = &self->mailbox_offsets;
+    const struct {
+        Py_ssize_t *place;
+        const char *name;
+    } offsets[] = {
+        {&found->waiting, "_waiting"},          {&found->blocked, "_blocked"},  {&found->size, "size"},
+        {&found->in_hand, "in_hand"},           {&found->since_ns, "since_ns"}, {&found->priority, "priority"},
+        {&found->subscription, "subscription"},
+    };
+    for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++)
+        if ((*offsets[i].place = slot_offset((PyTypeObject *)self->mailbox, offsets[i].name)) < 0)
+            return -1;
+    return 0;
+}
+
 static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"log",        "hand_on",      "routes",    "dispatcher",   "delivery",
-                            "durability", "times",        "evidence",  "requirements", "path",
-                            "receipt",    "subscription", "bounds_ns", "timed",        NULL};
+    static char *names[] = {"log",     "hand_on",   "routes",       "dispatcher", "delivery", "durability",
+                            "times",   "evidence",  "requirements", "path",       "receipt",  "subscription",
+                            "mailbox", "bounds_ns", "timed",        NULL};
     PyObject *given[PARTS], *bounds;
     int timed;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOOOOOOOO!O!O!p", names, given, given + 1, given + 2, given + 3,
-                                     given + 4, given + 5, given + 6, given + 7, given + 8, given + 9, &PyType_Type,
-                                     given + 10, &PyType_Type, given + 11, &PyTuple_Type, &bounds, &timed))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOOOOOOOO!O!O!O!p", names, given, given + 1, given + 2,
+                                     given + 3, given + 4, given + 5, given + 6, given + 7, given + 8, given + 9,
+                                     &PyType_Type, given + 10, &PyType_Type, given + 11, &PyType_Type, given + 12,
+                                     &PyTuple_Type, &bounds, &timed))
         return NULL;
     if (PyTuple_GET_SIZE(bounds) > MOST_BOUNDS)
         return PyErr_Format(PyExc_ValueError, "there are more than %d bounds", MOST_BOUNDS);
@@ -87,7 +105,8 @@ static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->offset_quarantined = slot_offset((PyTypeObject *)self->subscription, "quarantined");
     self->offset_handler = slot_offset((PyTypeObject *)self->subscription, "handler");
     if (self->offset_stage < 0 || self->offset_seq < 0 || self->offset_known < 0 || self->offset_quarantined < 0 ||
-        self->offset_handler < 0 || copy_numbers(self->bounds_ns, bounds, self->width) < 0)
+        self->offset_handler < 0 || find_mailbox_offsets(self) < 0 ||
+        copy_numbers(self->bounds_ns, bounds, self->width) < 0)
         Py_CLEAR(self);
     return (PyObject *)self;
 }
@@ -139,6 +158,7 @@ static PyMethodDef methods[] = {
      "judge_by(objectives_ns, thresholds_ns, /)\n--\n\nJudge by these from now on: objectives by path and priority, "
      "and "
      "by priority what is to be told to `delivery.judge`."},
+    {"call_next", call_next, METH_O, "call_next(mailbox, /)\n--\n\nDo what `Delivery.call_next` does."},
     {"drain", drain, METH_NOARGS,
      "drain()\n--\n\nReturn path, priority, buckets, sum and number of late ones of what was counted, and forget it."},
     {NULL, NULL, 0, NULL},
@@ -177,6 +197,9 @@ static int intern_names(void)
         {&publish_text.dispatch, "dispatch"},
         {&publish_text.wait_for_room, "wait_for_room"},
         {&publish_text.note_breach, "note_breach"},
+        {&publish_text.take, "take"},
+        {&publish_text.popleft, "popleft"},
+        {&publish_text.done, "done"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if ((*names[i].place = PyUnicode_InternFromString(names[i].name)) == NULL)

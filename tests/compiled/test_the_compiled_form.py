@@ -3,13 +3,15 @@
 import subprocess
 import sys
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
-from riskbus import EventPriority, EventType, RiskEvent, native, stamps
+from riskbus import EventPriority, EventType, RiskEvent, RiskEventBus, native, stamps
 from riskbus.bus.durability import Times
 from riskbus.bus.tally import BUCKET_BOUNDS_NS, count_latencies
 from riskbus.errors import InvalidEventError
@@ -129,6 +131,29 @@ try:
 except riskbus.errors.InvalidEventError:
     pass  # its own EventPriority is another one
 """
+
+
+@pytest.mark.parametrize("kinds", [EventType, EventPriority])
+def test_the_members_of_our_enums_are_plain_attributes(kinds: type[Enum]) -> None:
+    """On Python 3.11 Enum would ask a method of its own for each; that it answers otherwise shows who answers."""
+    assert [getattr(kinds, name) for name in kinds.__members__] == list(kinds)
+    with pytest.raises(AttributeError, match=rf"type object '{kinds.__name__}' has no attribute 'NONSENSE'"):
+        getattr(kinds, "NONSENSE")  # noqa: B009 -- what mypy and readers know to be wrong
+    with pytest.raises(AttributeError):
+        setattr(kinds, next(iter(kinds.__members__)), None)
+
+
+def test_what_is_no_metaclass_is_refused() -> None:
+    """Its attributes would be looked up where it has none."""
+    with pytest.raises(TypeError, match="is not a metaclass"):
+        native.hot.plain_members(Own)  # type: ignore[union-attr]  # skipped where it is None
+
+
+def test_what_is_no_mailbox_is_refused(tmp_path: Path) -> None:
+    """The compiled form reads slots where a mailbox has them."""
+    bus = RiskEventBus(audit_log_path=tmp_path / "audit" / "risk_audit.jsonl", registry=CollectorRegistry())
+    with bus, pytest.raises(TypeError, match="is no mailbox"):
+        bus.publish.call_next(object())  # type: ignore[attr-defined]
 
 
 def test_loading_the_events_again_breaks_nothing() -> None:

@@ -17,7 +17,12 @@ TESTS = [
     "tests/audit_log/test_staging_states.py",
     "tests/audit_log/test_writers.py",
     "tests/event_bus/test_interleavings.py",
+    "tests/event_bus/test_isolation.py",
+    "tests/event_bus/test_model.py",
+    "tests/event_bus/test_objectives.py",
     "tests/event_bus/test_publishing.py",
+    "tests/event_bus/test_queues.py",
+    "tests/event_bus/test_waiting.py",
     "tests/record_format",
     "tests/risk_events",
 ]

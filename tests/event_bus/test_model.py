@@ -108,7 +108,7 @@ class Lanes(RuleBasedStateMachine):
         self.model = Model()
         self.handled: list[tuple[str, RiskEvent]] = []
         delivery = Delivery(Histograms(), Outcomes(self.log, frozenset()), 10**18, lambda *_: None, lambda: None)
-        self.workers = Workers(10, delivery.call_next, lambda: None)
+        self.workers = Workers(10, delivery, lambda: None)
         self.workers._starting.acquire()  # noqa: SLF001 -- as if the threads ran
         stub: Any = Stub()
         self.stub = self.workers._reserved = stub  # noqa: SLF001 -- the threads are what this stands for
