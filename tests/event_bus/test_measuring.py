@@ -4,6 +4,7 @@ import pathlib
 import sys
 import threading
 from collections.abc import Callable
+from time import perf_counter_ns
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -33,6 +34,24 @@ def test_every_event_and_every_delivery_is_counted_by_priority(bus: RiskEventBus
     assert statistics.latencies[LatencyPath.PUBLISH, HIGH].count == 10
     assert statistics.latencies[LatencyPath.HAND_OFF, HIGH].count == 20
     assert statistics.latencies[LatencyPath.HANDLER, HIGH].count == 20
+
+
+def test_waiting_and_working_are_told_apart(bus: RiskEventBus, make: Make) -> None:
+    """One wants more workers, the other a better handler."""
+    work_ns = 20_000_000
+
+    def handle(_: RiskEvent) -> None:
+        end = perf_counter_ns() + work_ns
+        while perf_counter_ns() < end:
+            pass
+
+    bus.subscribe(None, handle)
+    for _ in range(2):
+        bus.publish(make(NORMAL))
+    assert not bus.close(10)
+    latencies = bus.statistics().latencies
+    assert latencies[LatencyPath.HANDLER, NORMAL].total_ns >= 2 * work_ns
+    assert latencies[LatencyPath.HAND_OFF, NORMAL].total_ns >= work_ns
 
 
 def test_what_is_above_the_objective_is_counted_exactly(open_bus: Open, make: Make) -> None:
