@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from time import perf_counter_ns
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -49,6 +50,18 @@ def test_a_hanging_handler_gets_only_critical_until_it_has_caught_up(
     assert "Handler stuck is in quarantine" in caplog.text
     assert "Handler stuck has caught up" in caplog.text
     assert not bus.close(10)
+
+
+def test_a_handler_is_slow_from_its_own_beginning_on(bus: RiskEventBus, make: Make) -> None:
+    """Whoever has just begun, or waited for long before, is not slow."""
+    held = Inbox(held=True)
+    subscription = bus.subscribe(None, held)
+    before_ns = perf_counter_ns()
+    bus.publish(make(NORMAL))
+    assert held.wait_for(1)
+    now_ns = perf_counter_ns()
+    assert 0 < subscription.mailboxes[NORMAL].delay_ns(now_ns) < now_ns - before_ns
+    held.release()
 
 
 def test_others_never_notice(open_bus: Open, make: Make, until: Until) -> None:
