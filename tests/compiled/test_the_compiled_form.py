@@ -156,6 +156,13 @@ def test_what_is_no_mailbox_is_refused(tmp_path: Path) -> None:
         bus.publish.call_next(object())  # type: ignore[attr-defined]
 
 
+def test_an_empty_mailbox_hands_nothing_on(tmp_path: Path) -> None:
+    """A worker that believed it had handled something would not be noticed when it is stuck."""
+    with RiskEventBus(audit_log_path=tmp_path / "audit" / "risk_audit.jsonl", registry=CollectorRegistry()) as bus:
+        subscription = bus.subscribe(None, lambda _: None)
+        assert bus.publish.call_next(subscription.mailboxes[0]) is False  # type: ignore[attr-defined]
+
+
 def test_loading_the_events_again_breaks_nothing() -> None:
     """Interactive sessions and some test runners do it."""
     subprocess.run([sys.executable, "-c", _LOADED_AGAIN], check=True, timeout=60)
