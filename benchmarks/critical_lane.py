@@ -6,6 +6,8 @@ then another thread runs only after the interpreter's switch interval (`sys.sets
 setting to its user, and this shows what it does.
 
 The backlog also has to drain in about the time that its handlers take.
+
+The limit is no bus at all: the publisher calls the handler, and another thread works the backlog off in a plain loop.
 """
 
 import sys
@@ -13,7 +15,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterator
 from functools import partial
-from threading import Event
+from threading import Event, Thread
 from time import perf_counter_ns
 
 from benchmarks.buses import CONTENDERS
@@ -29,6 +31,7 @@ _INLINE_GOALS_US = {("inline", "p50"): 10, ("inline", "worst"): 50}
 _GOALS_US = _INLINE_GOALS_US | {("worker", "p50"): 500, ("worker", "worst"): 2000}  # at the shortest switch interval
 _DRAIN_GOAL = 1.05  # times what the handlers take
 _QUEUE, _FIFO = "PriorityQueue + 10 workers", "ThreadPoolExecutor"
+_LIMIT = "a direct call"
 _KEYS = ("p50", "p99", "worst")
 _NEARLY_GONE = 0.9  # of the backlog
 _CIRCUMSTANCES = {"algorithm": "jules-7", "desk": "intraday", "rule_triggered": "feed_staleness_limit"}
@@ -126,6 +129,30 @@ def peer(name: str, publisher: str, low: int, seconds: float) -> Sample:
     return percentiles(starts, "worker ")
 
 
+def direct(publisher: str, interval_ms: float, low: int, seconds: float) -> Sample:
+    """Call the handler of CRITICAL events, while another thread works a backlog off."""
+    sys.setswitchinterval(interval_ms / 1000)
+    backlog = Backlog(low)
+    starts = array("q")
+    thread = _work_off(backlog)
+    backlog.complete()
+    for kind in backlog.kinds_behind(seconds):
+        _note(starts, _critical_event(kind))
+        _PAUSES[publisher]()
+    backlog.end()
+    thread.join()
+    return percentiles(starts, "inline ")
+
+
+def drain_directly(low: int) -> Sample:
+    """Return how long a plain loop takes, as a multiple of what its handlers take."""
+    backlog = Backlog(low)
+    thread = _work_off(backlog)
+    drained = _drained(backlog)
+    thread.join()
+    return {"drain": drained}
+
+
 def drain(path: str, low: int) -> Sample:
     """Return how long a backlog takes to drain when nobody disturbs, as a multiple of what its handlers take."""
     backlog = Backlog(low)
@@ -133,11 +160,27 @@ def drain(path: str, low: int) -> Sample:
         bus.subscribe(EventType.THROTTLE, backlog.handle, capacity=low)
         for _ in range(low):
             bus.publish(_low_event())
-        started = perf_counter_ns()
-        backlog.complete()
-        backlog.done.wait()
-        drained = (perf_counter_ns() - started) / (low * _HANDLER_NS)
-    return {"drain": drained, "recorded": low}
+        return {"drain": _drained(backlog), "recorded": low}
+
+
+def _work_off(backlog: Backlog) -> Thread:
+    """Return a thread that handles a backlog, as soon as all of it waits."""
+    events = [_low_event() for _ in range(backlog.events)]
+
+    def work() -> None:
+        for event in events:
+            backlog.handle(event)
+
+    thread = Thread(target=work)
+    thread.start()
+    return thread
+
+
+def _drained(backlog: Backlog) -> float:
+    started = perf_counter_ns()
+    backlog.complete()
+    backlog.done.wait()
+    return (perf_counter_ns() - started) / (backlog.events * _HANDLER_NS)
 
 
 def _low_event() -> RiskEvent:
@@ -178,9 +221,13 @@ def measure(options: Options) -> Report:
     for writer in WRITERS:
         for publisher in _PAUSES:
             for interval in _intervals(options):
-                name = _name(writer, publisher, interval)
+                name = _name(_ours(writer), publisher, interval)
                 contenders[name] = partial(run, ours, publisher, interval, low, seconds, RISK_AUDIT_WRITER=writer)
-        contenders[f"drain, {writer} writer"] = partial(run, drain, low, RISK_AUDIT_WRITER=writer)
+        contenders[f"drain, {_ours(writer)}"] = partial(run, drain, low, RISK_AUDIT_WRITER=writer)
+    for publisher in _PAUSES:
+        for interval in _intervals(options):
+            contenders[_name(_LIMIT, publisher, interval)] = partial(apart, direct, publisher, interval, low, seconds)
+    contenders[f"drain, {_LIMIT}"] = partial(apart, drain_directly, low)
     contenders |= {f"{_QUEUE}, {each} publisher": partial(apart, peer, _QUEUE, each, low, seconds) for each in _PAUSES}
     contenders[_FIFO] = partial(apart, peer, _FIFO, "sleeping", low, seconds)
     results = interleave(contenders, options.repetitions)
@@ -189,6 +236,8 @@ def measure(options: Options) -> Report:
     report.add_medians({name: samples for name, samples in results.items() if "drain" not in name}, columns[1:])
     for writer in WRITERS:
         report.figures += _figures(results, writer, _intervals(options))
+    limit = typical(results[f"drain, {_LIMIT}"], "drain")
+    report.figures.append(Figure("a plain loop drains / what its handlers take", limit))
     return report
 
 
@@ -200,7 +249,7 @@ def _figures(results: dict[str, list[Sample]], writer: str, intervals: tuple[flo
     found = []
     for publisher in _PAUSES:
         for interval in intervals:
-            samples = results[_name(writer, publisher, interval)]
+            samples = results[_name(_ours(writer), publisher, interval)]
             goals = _GOALS_US if interval == _SWITCH_INTERVALS_MS[-1] else _INLINE_GOALS_US
             found += [
                 Figure(
@@ -211,12 +260,16 @@ def _figures(results: dict[str, list[Sample]], writer: str, intervals: tuple[flo
                 )
                 for (place, key), goal in goals.items()
             ]
-    drained = typical(results[f"drain, {writer} writer"], "drain")
+    drained = typical(results[f"drain, {_ours(writer)}"], "drain")
     return [*found, Figure(f"backlog drains / what its handlers take, {writer} writer", drained, at_most=_DRAIN_GOAL)]
 
 
-def _name(writer: str, publisher: str, interval: float) -> str:
-    return f"riskbus, {publisher} publisher, {interval:g} ms, {writer} writer"
+def _ours(writer: str) -> str:
+    return f"riskbus, {writer} writer"
+
+
+def _name(contender: str, publisher: str, interval: float) -> str:
+    return f"{contender}, {publisher} publisher, {interval:g} ms"
 
 
 if __name__ == "__main__":

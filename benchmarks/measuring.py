@@ -24,7 +24,9 @@ give_way = partial(time.sleep, 0)
 """Lets go of the interpreter's lock for a moment, as any loop does that asks for input."""
 
 RATE = 20_000  # events a second of the paced loops
-BURST = 12_000  # events as fast as it goes; the default ring holds 16,384
+BURSTS = {12_000: "16Mi", 50_000: "64Mi"}
+"""Events as fast as they go, and the staging ring that holds so many: the default one's bursts last four milliseconds,
+of which beginning and ending are a part; those of the other show what threads cost each other in the long run."""
 
 Sample = dict[str, float]
 """What one run of one contender measured, by name."""
@@ -78,16 +80,21 @@ def percentiles(nanoseconds: Iterable[int], prefix: str = "") -> Sample:
     return {f"{prefix}{name}": ordered[min(last, int(share * len(ordered)))] / 1000 for name, share in ranks.items()}
 
 
-def bursts(
-    call: Callable[[Any], object], items: Sequence[object], producers: int, rounds: int, settle: Callable[[], object]
+def bursts(  # noqa: PLR0913, PLR0917 -- what is called, with what, and how often
+    call: Callable[[Any], object],
+    items: Sequence[object],
+    producers: int,
+    burst: int,
+    rounds: int,
+    settle: Callable[[], object],
 ) -> Sample:
-    """Have several threads call as fast as they go, in bursts that fit into the default staging ring.
+    """Have several threads call as fast as they go, in bursts of so many calls in all.
 
     Returns:
         `calls`: calls a second while the bursts last; `settled`: calls a second with `settle`, which follows each.
     """
     line = Barrier(producers + 1)
-    share = BURST // producers
+    share = burst // producers
 
     def produce() -> None:
         for _ in range(rounds):

@@ -7,7 +7,7 @@ from functools import partial
 
 from benchmarks.common import Figure, Options, Report, main
 from benchmarks.load import NUMBERS, WRITERS, fresh_event, open_bus, recorded
-from benchmarks.measuring import BURST, Sample, bursts, interleave, ratio
+from benchmarks.measuring import BURSTS, Sample, bursts, interleave, ratio
 from benchmarks.publish_latency import handle
 from riskbus import EventType
 
@@ -15,32 +15,47 @@ _PUBLISHERS = (1, 4)
 _GOAL = 0.9  # of one publisher's events a second
 
 
-def ours(path: str, publishers: int, rounds: int) -> Sample:
+def ours(path: str, publishers: int, burst: int, rounds: int) -> Sample:
     """Publish fresh events from several threads."""
     with open_bus(path) as bus:
         bus.subscribe(EventType.LIMIT_BREACH, handle, inline=True)
-        return bursts(lambda number: bus.publish(fresh_event(number)), NUMBERS, publishers, rounds, bus.audit_log.flush)
+        return bursts(
+            lambda number: bus.publish(fresh_event(number)), NUMBERS, publishers, burst, rounds, bus.audit_log.flush
+        )
 
 
 def measure(options: Options) -> Report:
     """Compare one publisher with four."""
-    rounds = options.count(10, 1)
+    calls = options.count(120_000, 12_000)
     contenders = {
-        f"{publishers} publishers, {writer} writer": partial(
-            recorded, options.directory, ours, publishers, rounds, RISK_AUDIT_WRITER=writer
+        _name(publishers, burst, writer): partial(
+            recorded,
+            options.directory,
+            ours,
+            publishers,
+            burst,
+            max(1, calls // burst),
+            RISK_AUDIT_WRITER=writer,
+            RISK_AUDIT_STAGING_SIZE=ring,
         )
         for writer in WRITERS
+        for burst, ring in BURSTS.items()
         for publishers in _PUBLISHERS
     }
     results = interleave(contenders, options.repetitions)
     columns = ("contender", "published", "published and durable")
-    report = Report(f"publish as fast as it goes, bursts of {BURST:,}, events a second", columns)
+    report = Report("publish as fast as it goes, events a second", columns)
     report.add_medians(results, ("calls", "settled"))
     for writer in WRITERS:
-        few, many = (results[f"{publishers} publishers, {writer} writer"] for publishers in _PUBLISHERS)
-        scaling = ratio(many, few, "calls")
-        report.figures.append(Figure(f"publish, 4 publishers / 1, {writer} writer", scaling, at_least=_GOAL))
+        for burst in BURSTS:
+            few, many = (results[_name(publishers, burst, writer)] for publishers in _PUBLISHERS)
+            name = f"publish, 4 publishers / 1, bursts of {burst:,}, {writer} writer"
+            report.figures.append(Figure(name, ratio(many, few, "calls"), at_least=_GOAL))
     return report
+
+
+def _name(publishers: int, burst: int, writer: str) -> str:
+    return f"{publishers} publishers, bursts of {burst:,}, {writer} writer"
 
 
 if __name__ == "__main__":
