@@ -16,7 +16,6 @@ from functools import partial
 from itertools import cycle, islice
 from statistics import median
 from tempfile import TemporaryFile
-from threading import Barrier, Thread
 from time import perf_counter_ns
 from typing import IO, Any
 
@@ -24,9 +23,6 @@ give_way = partial(time.sleep, 0)
 """Lets go of the interpreter's lock for a moment, as any loop does that asks for input."""
 
 RATE = 20_000  # events a second of the paced loops
-BURSTS = {12_000: "16Mi", 50_000: "64Mi"}
-"""Events as fast as they go, and the staging ring that holds so many: the default one's bursts last four milliseconds,
-of which beginning and ending are a part; those of the other show what threads cost each other in the long run."""
 
 Sample = dict[str, float]
 """What one run of one contender measured, by name."""
@@ -78,46 +74,6 @@ def percentiles(nanoseconds: Iterable[int], prefix: str = "") -> Sample:
     ranks = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "worst": 1.0}
     last = len(ordered) - 1
     return {f"{prefix}{name}": ordered[min(last, int(share * len(ordered)))] / 1000 for name, share in ranks.items()}
-
-
-def bursts(  # noqa: PLR0913, PLR0917 -- what is called, with what, and how often
-    call: Callable[[Any], object],
-    items: Sequence[object],
-    producers: int,
-    burst: int,
-    rounds: int,
-    settle: Callable[[], object],
-) -> Sample:
-    """Have several threads call as fast as they go, in bursts of so many calls in all.
-
-    Returns:
-        `calls`: calls a second while the bursts last; `settled`: calls a second with `settle`, which follows each.
-    """
-    line = Barrier(producers + 1)
-    share = burst // producers
-
-    def produce() -> None:
-        for _ in range(rounds):
-            line.wait()
-            for item in islice(cycle(items), share):
-                call(item)
-            line.wait()
-
-    threads = [Thread(target=produce) for _ in range(producers)]
-    for thread in threads:
-        thread.start()
-    calling = settled = 0
-    for _ in range(rounds):
-        line.wait()
-        started = perf_counter_ns()
-        line.wait()
-        calling += perf_counter_ns() - started
-        settle()
-        settled += perf_counter_ns() - started
-    for thread in threads:
-        thread.join()
-    total = share * producers * rounds
-    return {"calls": total / calling * 1e9, "settled": total / settled * 1e9, "recorded": total}
 
 
 def interleave(contenders: Mapping[str, Callable[[], Sample]], repetitions: int) -> dict[str, list[Sample]]:

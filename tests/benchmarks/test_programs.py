@@ -13,7 +13,7 @@ from benchmarks.load import WRITERS
 
 FIGURES = {
     "append_latency": ("append p50 / floor, {}", "append p99 / floor, {}", "append p99.9 / floor, {}"),
-    "append_scaling": ("append, 4 producers / 1, {}",),
+    "append_scaling": ("append, 4 threads / 1, bursts of 12,000, {}", "append, 4 threads / 1, bursts of 50,000, {}"),
     "throughput": ("sustained events / floor, {}",),
     "durable_latency": (
         "durable p50 / floor, sync, {}",
@@ -29,7 +29,7 @@ FIGURES = {
         "events a second / direct call, {}",
         "events a second / naive bus, {}",
     ),
-    "publish_scaling": ("publish, 4 publishers / 1, {}",),
+    "publish_scaling": ("publish, 4 threads / 1, bursts of 12,000, {}", "publish, 4 threads / 1, bursts of 50,000, {}"),
     "critical_lane": (
         "inline p50, busy publisher, 0.1 ms, {}",
         "inline worst, busy publisher, 0.1 ms, {}",
