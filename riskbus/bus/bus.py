@@ -245,8 +245,7 @@ class RiskEventBus(Publishing):
             What was not delivered or not durable by then.
         """
         self._closed = True
-        if self._compiled is not None:
-            self._compiled.closed = True
+        self._retire()
         return self._closing.close(timeout)
 
     def close_on_sigterm(self, grace: float = 25.0) -> None:
@@ -295,6 +294,7 @@ class RiskEventBus(Publishing):
 
     def begin_again_in_child(self) -> None:
         """Threads and locks stayed in the parent, and so does what waited there: the parent delivers it."""
+        self._retire()  # somebody may have kept `bus.publish` of before
         subscriptions = self._routes.subscriptions
         self._routes = Routes(subscriptions)
         self._begin()

@@ -8,6 +8,7 @@ from riskbus.bus.mailbox import Item, Mailbox
 from riskbus.bus.objectives import Breaches, objectives_ns
 from riskbus.bus.outcomes import OWN_TYPES, Outcomes
 from riskbus.bus.queueing import DropReason
+from riskbus.bus.saying import harmless
 from riskbus.bus.subscription import Subscription
 from riskbus.bus.tally import PENDING_LIMIT, Histograms, Tallies
 from riskbus.bus_settings import LatencyObjectives, LatencyPath
@@ -93,7 +94,7 @@ class Delivery:
         failure = None
         try:
             await cast("Awaitable[object]", mailbox.subscription.handler(item.event))
-        except Exception as error:  # noqa: BLE001 -- whatever a user's handler raises is the user's
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- sys.exit() in a handler must not end the loop
             failure = mailbox.subscription.note_failure(item.event, error)
         except BaseException as error:  # cancelled with its loop
             self._finish(mailbox, item, mailbox.subscription.note_failure(item.event, error))
@@ -101,6 +102,7 @@ class Delivery:
         self._finish(mailbox, item, failure)
         return True
 
+    @harmless
     def judge(
         self,
         subscription: Subscription,
@@ -122,6 +124,7 @@ class Delivery:
         if self._outcomes.concern(event):
             self._outcomes.handled(event, subscription, hand_off_ns, handler_ns, failure, late)
 
+    @harmless
     def note_breach(self, path: LatencyPath, event: RiskEvent, nanoseconds: int) -> None:
         """Take in a latency of a path, if it is above the objective."""
         if nanoseconds > self._histograms.objectives_ns[path][event.priority] and event.event_type not in OWN_TYPES:
@@ -133,15 +136,19 @@ class Delivery:
         if items:
             subscription.note_drops(len(items), reason)
         for item in items:
-            if self._outcomes.concern(item.event):
-                self._outcomes.dropped(item.event, subscription, reason)
+            self._record_drop(item.event, subscription, reason)
             if item.completion is not None:
                 item.completion.done()
+
+    @harmless
+    def _record_drop(self, event: RiskEvent, subscription: Subscription, reason: DropReason) -> None:
+        if self._outcomes.concern(event):
+            self._outcomes.dropped(event, subscription, reason)
 
     def _finish(self, mailbox: Mailbox, item: Item, failure: str | None) -> None:
         ended_ns = perf_counter_ns()
         event, published_ns, _, completion = item
-        priority, started_ns = event.priority, mailbox.since_ns
+        priority, started_ns = mailbox.priority, mailbox.since_ns  # the event may have been changed
         tally = self.tallies.tally
         _, hand_offs, handlers = tally.pending[priority]
         hand_offs.append(started_ns - published_ns)

@@ -70,6 +70,13 @@ class Dispatcher:
             refused = mailbox.offer_patiently(item, began + subscription.bounds.block_seconds)
             self._settle(mailbox, item, refused)
 
+    def look_at_loops(self) -> None:
+        """Drop what waits for loops that were closed."""
+        with self._lock:
+            servers = list(self._loops.values())
+        for server in servers:
+            server.look()
+
     def stop(self) -> None:
         """Let the loop's thread end after the callbacks it is in. Does not wait."""
         with self._lock:

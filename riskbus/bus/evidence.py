@@ -6,10 +6,9 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
+from riskbus.bus.saying import harmless, say
 from riskbus.completeness import REQUIREMENTS, missing
 from riskbus.events import RiskEvent
-
-_log = logging.getLogger("riskbus.bus")
 
 _REPEAT_LOG_SECONDS = 60.0
 """At most one line in this time about each kind of event: it is a mistake in the program, not news."""
@@ -26,6 +25,7 @@ class EvidenceCheck:
         self._incomplete: Counter[str] = Counter()
         self._quiet_until: dict[str, float] = {}
 
+    @harmless
     def look_at(self, event_type: str, event: RiskEvent) -> None:
         """Count and log an event if it lacks something."""
         lacking = missing(event_type, event.data, event.metadata)
@@ -37,7 +37,8 @@ class EvidenceCheck:
             if now < self._quiet_until.get(event_type, now):
                 return
             self._quiet_until[event_type] = now + _REPEAT_LOG_SECONDS
-        _log.warning(
+        say(
+            logging.WARNING,
             "%s of %s lacks %s, which an auditor will ask for (%s); riskbus.evidence makes complete events",
             event_type, event.event_id, ", ".join(lacking), REQUIREMENTS[event_type].rule,
         )  # fmt: skip

@@ -2,11 +2,13 @@
 
 import atexit
 import os
+import sys
 from contextlib import suppress
-from typing import Protocol
+from typing import NoReturn, Protocol
 from weakref import WeakSet
 
 from riskbus.bus import metrics
+from riskbus.bus.mailbox import serving
 
 _EXIT_TIMEOUT = 5.0
 """Seconds that the end of the process gives a bus nobody closed."""
@@ -29,6 +31,16 @@ living: WeakSet[Living] = WeakSet()
 def _close_all() -> None:
     for bus in list(living):
         bus.close(_EXIT_TIMEOUT)
+
+
+def end_child() -> NoReturn:
+    """End the child of a fork whose only thread of the program has nothing left to do, and all that it published."""
+    serving.set(None)
+    _close_all()
+    with suppress(Exception):  # whoever read them is gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(0)
 
 
 def _after_fork_in_child() -> None:

@@ -10,6 +10,7 @@ from riskbus.bus.durability import DurabilityWatch
 from riskbus.bus.notices import Notices
 from riskbus.bus.outcomes import LATENCY_SLO_BREACH, Outcomes
 from riskbus.bus.quarantine import Quarantine
+from riskbus.bus.saying import say
 from riskbus.bus.subscription import Subscription
 from riskbus.bus.tally import Histograms
 from riskbus.bus.watch import PERIOD_SECONDS, Watch
@@ -17,8 +18,6 @@ from riskbus.bus.workers import Workers
 from riskbus.bus_settings import BusSettings
 from riskbus.events import RiskEvent
 from riskbus.settings import Durability
-
-_log = logging.getLogger("riskbus.bus")
 
 _NS_PER_US = 1_000
 _NS_PER_SECOND = 1_000_000_000
@@ -107,6 +106,7 @@ class Machinery:
         self._workers.relieve(asked)
 
     def _look_at_subscribers(self, _asked: bool) -> None:
+        self.dispatcher.look_at_loops()
         self._quarantine.look(self._subscriptions())
 
     def _look_at_latencies(self, _asked: bool) -> None:
@@ -118,7 +118,8 @@ class Machinery:
     def _look_at_breaches(self, _asked: bool) -> None:
         for breach in self.delivery.breaches.due(self.histograms.objectives_ns):
             path, priority = breach.path.name.lower(), breach.priority.name
-            _log.warning(
+            say(
+                logging.WARNING,
                 "Latency objective of %s events missed %d times on the path %s: worst %d µs, objective %d µs",
                 priority, breach.count, path, breach.worst_ns // _NS_PER_US, breach.objective_ns // _NS_PER_US,
             )  # fmt: skip

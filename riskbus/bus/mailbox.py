@@ -148,6 +148,10 @@ class Mailbox:
         self._let_in()
         return left
 
+    def forget(self) -> None:
+        """Let nothing wait any more, and nobody for room: in the child of a fork, where no lock may be asked for."""
+        self._waiting, self._blocked, self.size = deque(), deque(), 0
+
     def waiting(self) -> tuple[RiskEvent, ...]:
         """Return what waits, oldest first."""
         return tuple(item.event for item in self._waiting.copy())

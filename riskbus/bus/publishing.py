@@ -75,10 +75,11 @@ class Publishing:
             if late:
                 self._durability.attend(receipt)
         tally = self._tallies.tally
-        publishes, hand_offs, handlers = tally.pending[event.priority]
+        priority = event.priority  # what a handler does to the event counts for nobody else
+        publishes, hand_offs, handlers = tally.pending[priority]
         now_ns = clock()
         for subscription in inline:  # spelled out: each call of a function here would cost a tenth of a publish
-            if subscription.quarantined and event.priority is not _CRITICAL:
+            if subscription.quarantined and priority is not _CRITICAL:
                 self._delivery.drop(subscription, [Item(event, published_ns, 0, None)], DropReason.QUARANTINED)
                 continue
             started_ns = now_ns
@@ -95,9 +96,9 @@ class Publishing:
             now_ns = clock()
             hand_offs.append(started_ns - published_ns)
             handlers.append(now_ns - started_ns)
-            if now_ns - published_ns > self._delivery.thresholds_ns[event.priority]:
+            if now_ns - published_ns > self._delivery.thresholds_ns[priority]:
                 self._delivery.judge(subscription, event, started_ns - published_ns, now_ns - started_ns, failure)
-        if event.priority is _CRITICAL:
+        if priority is _CRITICAL:
             self._log.hurry()  # afterwards: to wake another thread costs more than everything before
         if name in REQUIREMENTS:  # afterwards: nothing may come between a kill switch and its handlers
             self._evidence.look_at(name, event)
@@ -105,7 +106,7 @@ class Publishing:
             self._dispatcher.wait_for_room(patient)
             now_ns = clock()
         publishes.append(now_ns - published_ns)
-        if now_ns - published_ns > self._delivery.thresholds_ns[event.priority]:
+        if now_ns - published_ns > self._delivery.thresholds_ns[priority]:
             self._delivery.note_breach(LatencyPath.PUBLISH, event, now_ns - published_ns)
         if len(publishes) > PENDING_LIMIT:
             self._histograms.relieve(tally)
@@ -138,6 +139,11 @@ class Publishing:
         self._compiled = compiled
         for owner, name, method in ((self, "publish", compiled), (self._delivery, "call_next", compiled.call_next)):
             setattr(owner, name, method)  # in a way that lets mypy believe that methods stay what they are
+
+    def _retire(self) -> None:
+        """Have whoever still calls the compiled form of now get what `_hand_on` does."""
+        if self._compiled is not None:
+            self._compiled.retired = True
 
     async def publish_and_wait(self, event: RiskEvent) -> Receipt:
         """Publish, and return when every handler is done with the event and its record is durable or never will be.

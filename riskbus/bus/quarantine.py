@@ -6,14 +6,13 @@ from time import perf_counter_ns
 from typing import Any
 
 from riskbus.bus.outcomes import SUBSCRIBER_QUARANTINED, SUBSCRIBER_RECOVERED
+from riskbus.bus.saying import say
 from riskbus.bus.subscription import Subscription
 
 _INLINE_REST_NS = 10_000_000_000
 """A slow inline handler is tried again after ten seconds: only a call can show that it is quick again."""
 
 _NS_PER_MS = 1_000_000
-
-_log = logging.getLogger("riskbus.bus")
 
 
 class Quarantine:
@@ -58,7 +57,8 @@ class Quarantine:
     def _put_in(self, subscription: Subscription, delay_ns: int) -> None:
         if not subscription.enter_quarantine():
             return
-        _log.error(
+        say(
+            logging.ERROR,
             "Handler %s is in quarantine: it was slow by %d ms; until it has caught up it gets CRITICAL events only",
             subscription.name, delay_ns // _NS_PER_MS,
         )  # fmt: skip
@@ -72,5 +72,6 @@ class Quarantine:
 
     def _let_out(self, subscription: Subscription) -> None:
         missed = subscription.leave_quarantine()
-        _log.warning("Handler %s has caught up and gets all events again; it missed %d", subscription.name, missed)
+        text = "Handler %s has caught up and gets all events again; it missed %d"
+        say(logging.WARNING, text, subscription.name, missed)
         self._tell(SUBSCRIBER_RECOVERED, {"subscription": subscription.name, "missed": missed})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from riskbus.bus.mailbox import Mailbox
 from riskbus.bus.queueing import Bounds, DropReason
+from riskbus.bus.saying import say
 from riskbus.errors import SettingsError
 from riskbus.events import EventPriority, RiskEvent, event_type_name, no_name
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 Handler = Callable[[RiskEvent], object] | Callable[[RiskEvent], Awaitable[object]]
 EventTypes = str | Enum | Iterable[str | Enum] | None
 
-_log = logging.getLogger("riskbus.bus")
 
 _REPEAT_LOG_SECONDS = 10.0
 """At most one line in this time about failures, and one about drops, of one subscription."""
@@ -132,6 +132,8 @@ class Subscription:
 
     def begin_again(self) -> None:
         """Forget what waits and what was counted: at the start, and in the child of a fork."""
+        for mailbox in getattr(self, "mailboxes", ()):
+            mailbox.forget()  # whoever forked may be in the middle of serving it
         self.mailboxes = tuple(Mailbox(self, priority, self.bounds) for priority in EventPriority)
         self.quarantined = False
         self.quarantined_ns = 0
@@ -160,9 +162,11 @@ class Subscription:
         if keep:
             keep(SubscriptionStatistics(self.name, failed=1))
         if unlogged:
-            _log.error(
+            event_id = getattr(event, "event_id", "(deleted)")
+            say(
+                logging.ERROR,
                 "Handler %s raised on event %s (%d failures since the last such line)",
-                self.name, event.event_id, unlogged, exc_info=error,
+                self.name, event_id, unlogged, exc_info=error,
             )  # fmt: skip
         return _text(error)
 
@@ -175,7 +179,7 @@ class Subscription:
         if keep:
             keep(SubscriptionStatistics(self.name, dropped_by={reason: number}))
         if unlogged:
-            _log.error("%d events were not delivered to handler %s: %s", unlogged, self.name, reason)
+            say(logging.ERROR, "%d events were not delivered to handler %s: %s", unlogged, self.name, reason)
 
     def enter_quarantine(self) -> bool:
         """Mark as slow; False when it was already."""
@@ -240,7 +244,7 @@ class _Count:
 def _text(error: BaseException) -> str:
     try:
         return f"{type(error).__name__}: {error}"[:_ERROR_LIMIT]
-    except Exception:  # noqa: BLE001 -- a foreign __str__ may raise anything
+    except (Exception, SystemExit):  # noqa: BLE001 -- a foreign __str__ may raise anything
         return type(error).__name__
 
 

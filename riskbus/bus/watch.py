@@ -5,13 +5,13 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from riskbus.bus.saying import say
+
 PERIOD_SECONDS = 0.25
 """Each look makes a publisher wait a little, so there are few."""
 
 _SHORT_SECONDS = 0.05
 """Where there are workers: so soon another comes to the help of those that are stuck."""
-
-_log = logging.getLogger("riskbus.bus")
 
 
 class Watch:
@@ -54,4 +54,4 @@ class Watch:
                 try:
                     look(asked)
                 except Exception:  # noqa: BLE001 -- a mistake in one must not end the others
-                    _log.exception("The watch of a bus failed in one of its looks")
+                    say(logging.ERROR, "The watch of a bus failed in one of its looks", exc_info=True)

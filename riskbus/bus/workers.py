@@ -18,6 +18,7 @@ There is one general worker as long as one gets the work done; when all of them 
 another.
 """
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -25,7 +26,9 @@ from contextlib import suppress
 from queue import SimpleQueue
 
 from riskbus.bus.delivery import Delivery
+from riskbus.bus.lifecycle import end_child
 from riskbus.bus.mailbox import Mailbox, serving
+from riskbus.bus.saying import harmless
 from riskbus.events import EventPriority
 
 _TURN_EVENTS = 64
@@ -77,6 +80,7 @@ class Workers:
         self._seen: list[int] = []
         self._starting = threading.Lock()  # held once the threads run
         self._stopping = False
+        self._pid = os.getpid()
         self._reserved: Worker | None = None
         self._changing = threading.RLock()  # a signal handler may publish while this thread changes their number
         self._general: tuple[Worker, ...] = ()
@@ -162,18 +166,25 @@ class Workers:
 
     def _take_turn(self, worker: Worker, mailbox: Mailbox) -> None:
         """Serve a mailbox until it is empty, had its share, or something more urgent waits."""
+        serving.set(mailbox)
+        self._call_handler(worker, mailbox)
+        serving.set(None)
+        mailbox.in_hand = None
+        if os.getpid() != self._pid:  # a handler forked and came back: nothing else would end that process
+            end_child()
+        if mailbox.release():
+            self.schedule(mailbox)
+
+    @harmless
+    def _call_handler(self, worker: Worker, mailbox: Mailbox) -> None:
         more_urgent = self._lanes[: mailbox.priority]
         call_next = self._delivery.call_next
-        serving.set(mailbox)
         for _ in range(_TURN_EVENTS):
             if not call_next(mailbox):
                 break
             worker.handled += 1
             if any(more_urgent):
                 break
-        serving.set(None)
-        if mailbox.release():
-            self.schedule(mailbox)
 
     def _add_general_worker(self) -> None:
         with self._changing:

@@ -25,6 +25,10 @@ static PyObject *take(const MailboxOffsets *offsets, PyObject *mailbox)
     if (blocked > 0) /* whoever waits for room has to be let in */
         return PyObject_CallMethodNoArgs(mailbox, publish_text.take);
     PyObject *item = PyObject_CallMethodNoArgs(waiting, publish_text.popleft);
+    if (item != NULL && (!PyTuple_Check(item) || PyTuple_GET_SIZE(item) != ITEM)) {
+        PyErr_Format(PyExc_TypeError, "%R is no item of a mailbox", item);
+        Py_CLEAR(item);
+    }
     if (item != NULL && put(size, PyNumber_Subtract(*size, PyTuple_GET_ITEM(item, SIZE))) < 0)
         Py_CLEAR(item);
     return item;
@@ -56,6 +60,8 @@ static int handle(Publish *self, PyObject *mailbox, PyObject *subscription, PyOb
     PyObject *event = PyTuple_GET_ITEM(item, EVENT), *completion = PyTuple_GET_ITEM(item, COMPLETION);
     int level = level_of(*slot(mailbox, offsets->priority));
     int64_t published_ns = as_int64(PyTuple_GET_ITEM(item, PUBLISHED_NS)), started_ns = clock_ns(CLOCK_MONOTONIC);
+    if (level < 0)
+        return PyErr_Format(PyExc_TypeError, "%R has no priority", mailbox), -1;
     if (PyErr_Occurred() || put(slot(mailbox, offsets->since_ns), PyLong_FromLongLong(started_ns)) < 0)
         return -1;
     put(slot(mailbox, offsets->in_hand), Py_NewRef(item));

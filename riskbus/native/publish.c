@@ -10,8 +10,8 @@ PublishText publish_text;
 
 /* An event on its way. */
 typedef struct {
-    PyObject *event, *event_type; /* the caller holds them */
-    PyObject *route;              /* owned */
+    PyObject *event;              /* the caller holds it */
+    PyObject *event_type, *route; /* owned: a handler may change the event, and whoever subscribes the route */
     int level;
     int required;
     int64_t published_ns;
@@ -75,10 +75,10 @@ static Known *find_route(Publish *self, PyObject *event_type)
 /* Whether the event is a usual one; 0 without an exception if it is not. */
 static int look_at(Publish *self, PyObject *event, Passage *passage)
 {
-    if (!Py_IS_TYPE(event, events.event) || self->closed)
+    if (!Py_IS_TYPE(event, events.event) || self->retired)
         return 0;
     passage->event = event;
-    passage->event_type = *slot(event, events.offset_type);
+    passage->event_type = Py_XNewRef(*slot(event, events.offset_type));
     passage->level = level_of(*slot(event, events.offset_priority));
     if (passage->event_type == NULL || !Py_IS_TYPE(passage->event_type, events.event_type) || passage->level < 0)
         return 0;
@@ -264,6 +264,7 @@ PyObject *publish(PyObject *callable, PyObject *const *args, size_t nargsf, PyOb
     } else if ((patient = queue(self, &passage)) != NULL)
         status = hand_on(self, &passage, receipt, patient);
     Py_XDECREF(patient);
+    Py_XDECREF(passage.event_type);
     Py_XDECREF(passage.route);
     if (status < 0)
         Py_CLEAR(receipt);

@@ -46,7 +46,7 @@ typedef struct {
     PyObject *receipt, *subscription, *mailbox; /* the classes */
     Py_ssize_t offset_stage, offset_seq, offset_known, offset_quarantined, offset_handler;
     MailboxOffsets mailbox_offsets;
-    char timed, closed;
+    char timed, retired;
     int width; /* of the buckets, without the last */
     int64_t bounds_ns[MOST_BOUNDS];
     int64_t objectives_ns[PATHS][PRIORITIES], thresholds_ns[PRIORITIES];

@@ -149,7 +149,7 @@ static void dealloc(PyObject *object)
 
 static PyMemberDef members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(Publish, vectorcall), READONLY, NULL},
-    {"closed", T_BOOL, offsetof(Publish, closed), 0, "Whether the bus is."},
+    {"retired", T_BOOL, offsetof(Publish, retired), 0, "Whether every event goes to `hand_on`."},
     {NULL},
 };
 
