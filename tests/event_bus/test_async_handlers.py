@@ -1,12 +1,14 @@
 """Async handlers run on an event loop that nothing ever blocks."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
 
 import pytest
 
 from riskbus import EventPriority, RiskEvent, RiskEventBus, SettingsError
+from riskbus.bus import DropReason
 from riskbus.testing import Inbox
 
 Open = Callable[..., RiskEventBus]
@@ -109,6 +111,88 @@ async def test_a_handler_that_raises_is_counted(bus: RiskEventBus, make: Make) -
     bus.publish(make(number=1))
     assert await all_came(inbox, 1)
     assert [each.failed for each in bus.statistics().subscriptions] == [1]
+
+
+def test_a_handler_that_exits_does_not_end_the_loop_of_the_bus(bus: RiskEventBus, make: Make, until: Until) -> None:
+    """All other async handlers run there, and `close` needs it."""
+    inbox = AsyncInbox()
+
+    async def leave(_: RiskEvent) -> None:
+        sys.exit(3)
+
+    leaving = bus.subscribe("LIMIT_BREACH", leave)
+    bus.subscribe("THROTTLE", inbox)
+    bus.publish(make())
+    assert until(lambda: leaving.statistics().failed == 1)
+    bus.publish(make(kind="THROTTLE"))
+    assert not bus.close(10)
+    assert len(inbox.events) == 1
+
+
+async def test_a_handler_that_exits_does_not_end_a_loop_of_the_program(bus: RiskEventBus, make: Make) -> None:
+    """It would end everything that the program does there."""
+    inbox = AsyncInbox()
+
+    async def leave(_: RiskEvent) -> None:
+        sys.exit(3)
+
+    bus.subscribe("LIMIT_BREACH", leave)
+    bus.subscribe("LIMIT_BREACH", inbox)
+    for _ in range(2):
+        bus.publish(make())
+    assert await all_came(inbox, 2)
+
+
+def test_what_waits_for_a_loop_that_is_closed_is_dropped_and_waited_for_by_nobody(
+    bus: RiskEventBus, make: Make, until: Until
+) -> None:
+    """`asyncio.run` cancels what is in a handler and tells nobody of the events behind it."""
+    begun = threading.Event()
+
+    async def never_ends(_: RiskEvent) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def subscribe() -> None:
+        bus.subscribe(None, never_ends, name="gone")
+        for _ in range(5):
+            bus.publish(make())
+        await asyncio.to_thread(begun.wait)
+
+    asyncio.run(subscribe())
+
+    def dropped() -> dict[DropReason, int]:
+        (statistics,) = (each for each in bus.statistics().subscriptions if each.name == "gone")
+        return dict(statistics.dropped_by)
+
+    assert until(lambda: dropped() == {DropReason.LOOP_CLOSED: 4})
+
+    async def wait() -> None:
+        async with asyncio.timeout(30):
+            await bus.publish_and_wait(make())
+
+    asyncio.run(wait())
+    assert dropped() == {DropReason.LOOP_CLOSED: 5}
+    assert not bus.close(10)
+
+
+async def test_a_task_that_somebody_cancels_costs_one_event(bus: RiskEventBus, make: Make) -> None:
+    """A program that cancels whatever it finds on its loop, and goes on."""
+    inbox, begun = AsyncInbox(), asyncio.Event()
+
+    async def hangs_first(event: RiskEvent) -> None:
+        if event.data["number"] == 0:
+            begun.set()
+            await asyncio.Event().wait()
+        await inbox(event)
+
+    bus.subscribe(None, hangs_first)
+    for number in range(3):
+        bus.publish(make(number=number))
+    await begun.wait()
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    assert await all_came(inbox, 2)
 
 
 def test_a_loop_that_ended_costs_its_handler_the_events_and_nobody_else(

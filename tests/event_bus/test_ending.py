@@ -24,9 +24,9 @@ bus = RiskEventBus(audit_log_path=sys.argv[1])
 """
 
 
-def run(path: Path, program: str) -> subprocess.CompletedProcess[str]:
+def run(path: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a program that begins as above, to its end."""
-    command = [sys.executable, "-X", "faulthandler", "-c", PROLOGUE + program, str(path)]
+    command = [sys.executable, "-X", "faulthandler", "-c", PROLOGUE + program, str(path), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -73,6 +73,64 @@ bus.close_on_sigterm(grace=20)
     assert done.returncode == 7
     assert numbers(path) == [*range(100), 1_000]
     assert done.stdout.count("handled") == 101
+
+
+SEVERAL = """
+buses = [bus, RiskEventBus(audit_log=bus.audit_log)]
+for number, each in enumerate(buses):
+    each.subscribe(None, lambda event: print("handled", event.data["number"], flush=True))
+order = buses if sys.argv[2] == "forward" else buses[::-1]
+for each in order:
+    each.close_on_sigterm(grace=20)
+for each in buses:
+    for number in range(100):
+        each.publish(event(number))
+os.kill(os.getpid(), signal.SIGTERM)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("order", ["forward", "backward"])
+def test_several_buses_are_closed_before_the_process_ends(path: Path, order: str) -> None:
+    """Each of them calls the handler that was there before it, and none of them ends the process for the others."""
+    done = run(path, SEVERAL, order)
+    assert done.returncode == -signal.SIGTERM, done.stderr
+    assert done.stdout.count("handled") == 200
+
+
+ON_A_LOOP = """
+import asyncio
+
+async def handle(event):
+    await asyncio.sleep(0.01)
+    print("handled", event.data["number"], flush=True)
+
+async def main():
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+    async def close():
+        print("left", len((await asyncio.to_thread(bus.close, 20)).undelivered))
+        ended.set()
+
+    loop.add_signal_handler(signal.SIGTERM, lambda: tasks.append(loop.create_task(close())))
+    tasks = []
+    bus.subscribe(None, handle)
+    for number in range(20):
+        bus.publish(event(number))
+    os.kill(os.getpid(), signal.SIGTERM)
+    await ended.wait()
+
+asyncio.run(main())
+"""
+
+
+def test_a_loop_goes_on_while_its_bus_is_closed_in_a_thread(path: Path) -> None:
+    """As docs/bus.md has it for asyncio: a close on the loop itself would keep its handlers from ending."""
+    done = run(path, ON_A_LOOP)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("handled") == 20
+    assert "left 0" in done.stdout
 
 
 def test_sigterm_that_is_ignored_closes_the_bus_and_goes_on(path: Path) -> None:
