@@ -9,6 +9,7 @@ from typing import Any
 from riskbus import stamps
 from riskbus.errors import InvalidEventError
 from riskbus.native import hot
+from riskbus.texts import safe_repr
 
 RESERVED_PREFIX = "AUDIT_"
 """Event types that begin so are the log's own control records."""
@@ -224,10 +225,10 @@ class RiskEvent:
         """What its record will say, in that order, but for the number. Made anew each time."""
         return {
             "ts": stamps.timestamp(self.timestamp_ns),
-            "event_id": self.event_id,
+            "event_id": _text(self.event_id),
             "event_type": _recorded_name(self.event_type),
             "priority": _PRIORITIES[self.priority],
-            "source": self.source,
+            "source": _text(self.source),
             "data": self.data,
             "metadata": self.metadata,
             "timestamp_ns": self.timestamp_ns,
@@ -264,6 +265,11 @@ def broken_event(event: object, error: Exception) -> RiskEvent:
     reason = f"{type(error).__name__}: {error}"
     data = {"reason": reason, "event": {name: value for name, value in left.items() if value is not None}}
     return RiskEvent(EventType.SYSTEM_ERROR, EventPriority.HIGH, "riskbus", data)
+
+
+def _text(value: object) -> str:
+    # Nobody checks annotations, and a careless caller must not cost the evidence.
+    return value if isinstance(value, str) else safe_repr(value)
 
 
 def _recorded_name(event_type: str | Enum) -> str:

@@ -23,6 +23,7 @@ import orjson
 from riskbus.errors import FormatError
 from riskbus.events import EventPriority, RiskEvent
 from riskbus.stamps import timestamp
+from riskbus.texts import safe_repr, utf8
 
 FORMAT_VERSION = 1
 FIELDS = ("seq", "ts", "event_id", "event_type", "priority", "source", "data", "metadata", "timestamp_ns")
@@ -33,8 +34,8 @@ MAX_BODY_BYTES = MAX_RECORD_BYTES - len(b'"seq":,') - 20  # 20: digits of the la
 HASH_PREFIX = b',"hash":"'
 _HASH_BYTES = sha256().digest_size
 _TAIL_LENGTH = len(HASH_PREFIX) + 44 + len(b'"}')  # 44: base64 of these 32 bytes
-_REPR_LIMIT = 1000  # characters: enough to recognise an object, too few to matter
 _NAME_LIMIT = 1024  # characters of source and event_id that a record which would be too long keeps
+_SMALL_PAYLOAD = 1000  # bytes that stay in a record that is too long
 _DEPTH_LIMIT = 32  # nesting that a payload which orjson refused keeps
 _INT_LIMIT = 1 << 63
 _PRIORITIES = frozenset(priority.name for priority in EventPriority)
@@ -164,24 +165,11 @@ def as_json(value: object) -> object:
     return safe_repr(value)
 
 
-def safe_repr(value: object) -> str:
-    """Return the text of any object, at most 1,000 characters, encodable as UTF-8, even if its repr() raises."""
-    try:
-        text = repr(value)[:_REPR_LIMIT]
-    except Exception as error:  # noqa: BLE001 -- a foreign __repr__ may raise anything
-        text = f"<{type(value).__name__}: repr() raised {type(error).__name__}>"
-    return _utf8(text)
-
-
-def _utf8(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 def _plain(value: object, depth: int = 0) -> object:  # noqa: PLR0911 -- one return for each kind of JSON value
     """Return a copy of a payload that any JSON library can write."""
     try:
         if isinstance(value, str):
-            return _utf8(str(value))
+            return utf8(str(value))
         if value is None or isinstance(value, bool | float):
             return value
         if isinstance(value, int):
@@ -197,7 +185,7 @@ def _plain(value: object, depth: int = 0) -> object:  # noqa: PLR0911 -- one ret
 
 
 def _key(key: object) -> str:
-    return _utf8(key) if isinstance(key, str) else safe_repr(key)
+    return utf8(key) if isinstance(key, str) else safe_repr(key)
 
 
 def encode_shortened(body: bytes) -> bytes:
@@ -205,7 +193,7 @@ def encode_shortened(body: bytes) -> bytes:
     fields = orjson.loads(body)
     for name in ("data", "metadata"):
         payload = dumps(fields[name])
-        if len(payload) > _REPR_LIMIT:
+        if len(payload) > _SMALL_PAYLOAD:
             digest = sha256(payload).hexdigest()
             fields[name] = {"audit_omitted": "too large", "bytes": len(payload), "sha256": digest}
     for name in ("event_id", "source"):

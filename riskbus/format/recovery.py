@@ -6,7 +6,7 @@ is lost: the next incarnation writes the record under a new number, and AUDIT_RE
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from riskbus.errors import FormatError
 from riskbus.format.findings import Finding
@@ -67,8 +67,10 @@ class Recovered:
         return record if own and fields["seq"] == seq else None
 
 
-def parse_recovered(data: Mapping[str, Any]) -> Recovered | None:
+def parse_recovered(data: object) -> Recovered | None:
     """Read the payload of AUDIT_RECOVERED; None if it is about something else than an earlier incarnation."""
+    if not isinstance(data, Mapping):
+        return None
     incarnation, into, unfinished = (data.get(name, "") for name in ("incarnation", "into", "unfinished"))
     if not isinstance(incarnation, str) or not incarnation:
         return None

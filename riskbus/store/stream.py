@@ -69,7 +69,9 @@ def _checkpoint(line: bytes) -> str | None:
         fields = record.decode(record.from_line(line)[0])
     except FormatError:
         return None
-    return str(fields["data"].get("note", "")) if fields["event_type"] == "AUDIT_CHECKPOINT" else None
+    payload = fields["data"]
+    note = payload.get("note") if fields["event_type"] == "AUDIT_CHECKPOINT" and isinstance(payload, dict) else None
+    return note if isinstance(note, str) else None
 
 
 class End(NamedTuple):

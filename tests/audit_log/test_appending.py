@@ -293,3 +293,14 @@ for number in range(1000):
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60, stdout=subprocess.DEVNULL)
     assert [record["data"]["number"] for record in events()] == list(range(1000))
+
+
+def test_a_source_or_identifier_that_is_no_text_becomes_one(open_log: Open, event: Event, events: Read) -> None:
+    """Verifiers take a record whose source is no text for damage, and it would be the log's own."""
+    odd = RiskEvent("OWN", EventPriority.LOW, None, event_id=5)  # type: ignore[arg-type]
+    changed = event()
+    changed.source, changed.event_id = 5, None  # type: ignore[assignment]
+    log = open_log()
+    log.append(odd)
+    assert log.append(changed).wait_durable(30)
+    assert [(record["source"], record["event_id"]) for record in events()] == [("None", "5"), ("5", "None")]
