@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_serializer
 
-from riskbus.durations import LONGEST_SECONDS, is_duration
 from riskbus.events import EventPriority
+from riskbus.quantities import LONGEST_SECONDS, is_duration
 from riskbus.settings import VARIABLES, AuditSettings, seconds
 
 LEAST_WORKERS = 2

@@ -1,6 +1,7 @@
-"""Which lengths of time are taken: those that every clock and every wait of the platform can count."""
+"""Which numbers are taken: whole ones, and lengths of time that the clocks and waits of the platform can count."""
 
-from typing import SupportsFloat
+from operator import index
+from typing import SupportsFloat, SupportsIndex
 
 from riskbus.errors import SettingsError
 
@@ -8,6 +9,11 @@ LONGEST_SECONDS = 36525 * 86400
 """A hundred years: forever for a process, and as nanoseconds since its start still a number of 63 bits."""
 
 _NO_NUMBER = float("nan")  # neither above nor below anything
+
+
+def is_whole(value: object, least: int, most: float = float("inf")) -> bool:
+    """Whether this is a whole number from the one to the other, not a float that happens to be."""
+    return isinstance(value, SupportsIndex) and least <= index(value) <= most
 
 
 def is_duration(value: object, most: float = LONGEST_SECONDS) -> bool:
