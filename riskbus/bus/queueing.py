@@ -7,6 +7,7 @@ import orjson
 
 from riskbus.errors import SettingsError
 from riskbus.events import RiskEvent
+from riskbus.quantities import LONGEST_SECONDS, is_duration, is_whole
 
 DEFAULT_CAPACITY = 10_000
 """Events of one priority that may wait for one subscription: seconds of a busy day."""
@@ -67,16 +68,22 @@ class Bounds:
         """Refuse what makes no sense.
 
         Raises:
-            SettingsError: A bound is not positive.
+            SettingsError: A bound is not positive, not finite, or not a number of its kind.
         """
-        if self.events < 1:
-            raise SettingsError(f"capacity is {self.events!r}; give the number of events that may wait, at least 1")
-        if self.size is not None and self.size < 1:
-            raise SettingsError(f"capacity_bytes is {self.size!r}; give a positive number of bytes, or None for any")
+        if not is_whole(self.events, 1):
+            raise SettingsError(
+                f"capacity is {self.events!r}; give the number of events that may wait, a whole one of at least 1"
+            )
+        if self.size is not None and not is_whole(self.size, 1):
+            raise SettingsError(
+                f"capacity_bytes is {self.size!r}; give a positive whole number of bytes, or None for any"
+            )
         if self.when_full not in tuple(WhenFull):
             raise SettingsError(f"when_full is {self.when_full!r}; give a WhenFull: {', '.join(WhenFull)}")
-        if not self.block_seconds > 0:
-            raise SettingsError(f"block_seconds is {self.block_seconds!r}; give a positive number of seconds")
+        if not is_duration(self.block_seconds):
+            raise SettingsError(
+                f"block_seconds is {self.block_seconds!r}; give a positive number of seconds, at most {LONGEST_SECONDS}"
+            )
 
 
 def size_of(event: RiskEvent) -> int:
