@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-import orjson
-
 from riskbus.errors import SettingsError
 from riskbus.events import RiskEvent
+from riskbus.format.record import as_json, dumps, encode_carefully
 from riskbus.quantities import LONGEST_SECONDS, is_duration, is_whole
 
 DEFAULT_CAPACITY = 10_000
@@ -16,7 +15,7 @@ DEFAULT_CAPACITY_BYTES = 64 << 20
 """And their bytes: as many megabytes as the log keeps for a volume that refuses them."""
 
 _OVERHEAD = 512  # bytes of an event beside its payload: the object, its identifier, its place in the queue
-_UNKNOWN = 64 << 10  # bytes charged for a payload that JSON does not know: the longest that the log takes
+_UNKNOWN = 64 << 10  # bytes charged for an event that cannot be measured: the longest that the log takes
 
 
 class WhenFull(StrEnum):
@@ -87,8 +86,19 @@ class Bounds:
 
 
 def size_of(event: RiskEvent) -> int:
-    """Return about how many bytes an event holds: its payload as JSON, and a fixed part. Never raises an Exception."""
+    """Return about how many bytes an event holds: its payload as its record has it, and a fixed part.
+
+    Raises:
+        BaseException: What was thrown in from outside, for example KeyboardInterrupt; never an Exception.
+    """
     try:
-        return _OVERHEAD + len(orjson.dumps(event.data)) + len(orjson.dumps(event.metadata))
-    except Exception:  # noqa: BLE001 -- whatever a foreign object raises, the event is delivered
+        return _OVERHEAD + len(dumps(event.data, as_json)) + len(dumps(event.metadata, as_json))
+    except Exception as error:  # noqa: BLE001 -- whatever a foreign object raises, the event is delivered
+        return _size_of_odd(event, error)
+
+
+def _size_of_odd(event: RiskEvent, error: Exception) -> int:
+    try:
+        return _OVERHEAD + len(encode_carefully(event, error))
+    except Exception:  # noqa: BLE001 -- as above
         return _UNKNOWN
