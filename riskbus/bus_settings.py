@@ -8,10 +8,14 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, field_serializer
 
 from riskbus.events import EventPriority
-from riskbus.settings import VARIABLES, AuditSettings
+from riskbus.quantities import LONGEST_SECONDS, is_duration
+from riskbus.settings import VARIABLES, AuditSettings, seconds
 
 LEAST_WORKERS = 2
 """One reserved for CRITICAL and one for everything else."""
+
+_MOST_WORKERS = 100_000  # more threads than a process has use for
+_LONGEST_US = LONGEST_SECONDS * 1_000_000
 
 
 class LatencyPath(IntEnum):
@@ -92,10 +96,10 @@ def _priority(key: object) -> EventPriority:
 def _microseconds(key: object, value: object) -> float:
     try:
         microseconds = float(value)  # type: ignore[arg-type]  # what cannot be converted is refused here
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last of an int that is too long
         microseconds = 0.0
-    if not 0 < microseconds < float("inf"):
-        raise ValueError(f"{key!s} has {value!r}; use a positive number of microseconds")
+    if not is_duration(microseconds, _LONGEST_US):
+        raise ValueError(f"{key!s} has {value!r}; use a positive number of microseconds, at most {_LONGEST_US}")
     return microseconds
 
 
@@ -113,13 +117,13 @@ class BusSettings(AuditSettings):
         config_file: a TOML file, watched for changes while the bus runs. `RISKBUS_CONFIG_FILE`.
     """
 
-    max_workers: Annotated[int, Field(ge=LEAST_WORKERS)] = 10
+    max_workers: Annotated[int, Field(ge=LEAST_WORKERS, le=_MOST_WORKERS)] = 10
     enable_latency_monitoring: bool = True
     latency_slo_us: Annotated[LatencyObjectives, BeforeValidator(_objectives)] = Field(default_factory=dict)
     record_outcomes: Annotated[frozenset[EventPriority], BeforeValidator(_priorities)] = frozenset(
         {EventPriority.CRITICAL, EventPriority.HIGH}
     )
-    slow_subscriber_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5.0
+    slow_subscriber_seconds: Annotated[float, BeforeValidator(seconds), Field(gt=0, le=LONGEST_SECONDS)] = 5.0
     config_file: Path | None = None
 
     @field_serializer("latency_slo_us")

@@ -129,17 +129,18 @@ class AuditSettings(BaseModel):
     path: Annotated[Path, BeforeValidator(_file)] = DEFAULT_PATH
     durability: Annotated[Durability, BeforeValidator(_lower)] = Durability.GROUP
     writer: Annotated[WriterKind, BeforeValidator(_lower)] = WriterKind.THREAD
-    rotation_max_size: Annotated[int, BeforeValidator(_size), Field(ge=64 << 10)] = 256 << 20
-    rotation_max_age: Annotated[float, BeforeValidator(seconds), Field(ge=1)] = 86400
+    # Numbers end where neither the record of the settings nor the compiled rounds could hold them, in 64 bits.
+    rotation_max_size: Annotated[int, BeforeValidator(_size), Field(ge=64 << 10, le=1 << 60)] = 256 << 20
+    rotation_max_age: Annotated[float, BeforeValidator(seconds), Field(ge=1, allow_inf_nan=False)] = 86400
     rotation_compress: bool = True
-    rotation_keep: Annotated[int, Field(ge=1)] = 30
+    rotation_keep: Annotated[int, Field(ge=1, le=10**9)] = 30
     retention_days: Annotated[int, Field(ge=1, le=36525)] = 1827
     second_dir: Annotated[Path | None, BeforeValidator(_second_directory)] = None
     staging_dir: Path = Path("/dev/shm")  # noqa: S108 -- the machine's, and in Kubernetes the pod's, shared memory
     staging_size: Annotated[int, BeforeValidator(_size), Field(ge=64 << 10, le=1 << 30)] = 16 << 20
     stream: Annotated[str, Field(pattern=r"^[^\s+]*$", max_length=200)] = ""
     report: Annotated[ReportMode, BeforeValidator(_lower)] = ReportMode.AUTO
-    report_interval: Annotated[float, BeforeValidator(seconds), Field(ge=1)] = 60
+    report_interval: Annotated[float, BeforeValidator(seconds), Field(ge=1, allow_inf_nan=False)] = 60
     policy: str = ""
     container: str = ""
     pod_name: str = ""

@@ -29,6 +29,7 @@ from riskbus.bus_settings import BusSettings, LatencyObjectives
 from riskbus.configuration import Change
 from riskbus.errors import ClosedError, SettingsError
 from riskbus.events import EventPriority
+from riskbus.quantities import timeout_seconds
 from riskbus.runtime import AuditLog
 from riskbus.settings import AuditSettings
 from riskbus.variables import warn_of_unknown_variables
@@ -239,14 +240,18 @@ class RiskEventBus(Publishing):
         Called by a handler while another thread closes the bus, it returns at once what is unfinished at that moment.
 
         Args:
-            timeout: Seconds for all of it. A handler that hangs delays nobody longer.
+            timeout: Seconds for all of it, as many as you like. A handler that hangs delays nobody longer.
 
         Returns:
             What was not delivered or not durable by then.
+
+        Raises:
+            SettingsError: `timeout` is no number; the bus goes on.
         """
+        seconds = timeout_seconds(timeout)
         self._closed = True
         self._retire()
-        return self._closing.close(timeout)
+        return self._closing.close(seconds)
 
     def close_on_sigterm(self, grace: float = 25.0) -> None:
         """Close the bus when the process gets SIGTERM, as Kubernetes sends it before it kills.

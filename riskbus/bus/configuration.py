@@ -118,3 +118,6 @@ class Configuration:
         except SettingsError as error:
             self._failures += 1
             _log.error("%s; the configuration stays as it was", error)
+        except Exception:  # noqa: BLE001 -- the thread that watches must live to see the content that mends it
+            self._failures += 1
+            _log.exception("File %s could not be followed; its next content will be", self.settings.config_file)

@@ -67,7 +67,8 @@ class Dispatcher:
         began = monotonic()
         for mailbox, item in patient:
             subscription = mailbox.subscription
-            refused = mailbox.offer_patiently(item, began + subscription.bounds.block_seconds)
+            seconds = float(subscription.bounds.block_seconds)  # a Decimal cannot be added to the clock's float
+            refused = mailbox.offer_patiently(item, began + seconds)
             self._settle(mailbox, item, refused)
 
     def look_at_loops(self) -> None:

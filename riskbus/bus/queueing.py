@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-import orjson
-
 from riskbus.errors import SettingsError
 from riskbus.events import RiskEvent
+from riskbus.format.record import as_json, dumps, encode_carefully
+from riskbus.quantities import LONGEST_SECONDS, is_duration, is_whole
 
 DEFAULT_CAPACITY = 10_000
 """Events of one priority that may wait for one subscription: seconds of a busy day."""
@@ -15,7 +15,7 @@ DEFAULT_CAPACITY_BYTES = 64 << 20
 """And their bytes: as many megabytes as the log keeps for a volume that refuses them."""
 
 _OVERHEAD = 512  # bytes of an event beside its payload: the object, its identifier, its place in the queue
-_UNKNOWN = 64 << 10  # bytes charged for a payload that JSON does not know: the longest that the log takes
+_UNKNOWN = 64 << 10  # bytes charged for an event that cannot be measured: the longest that the log takes
 
 
 class WhenFull(StrEnum):
@@ -67,21 +67,38 @@ class Bounds:
         """Refuse what makes no sense.
 
         Raises:
-            SettingsError: A bound is not positive.
+            SettingsError: A bound is not positive, not finite, or not a number of its kind.
         """
-        if self.events < 1:
-            raise SettingsError(f"capacity is {self.events!r}; give the number of events that may wait, at least 1")
-        if self.size is not None and self.size < 1:
-            raise SettingsError(f"capacity_bytes is {self.size!r}; give a positive number of bytes, or None for any")
+        if not is_whole(self.events, 1):
+            raise SettingsError(
+                f"capacity is {self.events!r}; give the number of events that may wait, a whole one of at least 1"
+            )
+        if self.size is not None and not is_whole(self.size, 1):
+            raise SettingsError(
+                f"capacity_bytes is {self.size!r}; give a positive whole number of bytes, or None for any"
+            )
         if self.when_full not in tuple(WhenFull):
             raise SettingsError(f"when_full is {self.when_full!r}; give a WhenFull: {', '.join(WhenFull)}")
-        if not self.block_seconds > 0:
-            raise SettingsError(f"block_seconds is {self.block_seconds!r}; give a positive number of seconds")
+        if not is_duration(self.block_seconds):
+            raise SettingsError(
+                f"block_seconds is {self.block_seconds!r}; give a positive number of seconds, at most {LONGEST_SECONDS}"
+            )
 
 
 def size_of(event: RiskEvent) -> int:
-    """Return about how many bytes an event holds: its payload as JSON, and a fixed part. Never raises an Exception."""
+    """Return about how many bytes an event holds: its payload as its record has it, and a fixed part.
+
+    Raises:
+        BaseException: What was thrown in from outside, for example KeyboardInterrupt; never an Exception.
+    """
     try:
-        return _OVERHEAD + len(orjson.dumps(event.data)) + len(orjson.dumps(event.metadata))
-    except Exception:  # noqa: BLE001 -- whatever a foreign object raises, the event is delivered
+        return _OVERHEAD + len(dumps(event.data, as_json)) + len(dumps(event.metadata, as_json))
+    except Exception as error:  # noqa: BLE001 -- whatever a foreign object raises, the event is delivered
+        return _size_of_odd(event, error)
+
+
+def _size_of_odd(event: RiskEvent, error: Exception) -> int:
+    try:
+        return _OVERHEAD + len(encode_carefully(event, error))
+    except Exception:  # noqa: BLE001 -- as above
         return _UNKNOWN

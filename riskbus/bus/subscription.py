@@ -116,7 +116,7 @@ class Subscription:
         if not callable(handler):
             raise SettingsError(f"handler {handler!r} cannot be called; give a function that takes one RiskEvent")
         self.handler = handler
-        self.name = name or getattr(handler, "__qualname__", type(handler).__qualname__)
+        self.name = _checked(name) if name else _own_name(handler)
         self.event_types = _names(event_types)
         self.inline = inline
         self.is_async = _is_async(handler)
@@ -239,6 +239,22 @@ class _Count:
         self._quiet_until = now + _REPEAT_LOG_SECONDS
         unlogged, self._unlogged = self._unlogged, 0
         return unlogged
+
+
+def _checked(name: object) -> str:
+    """Return a name, if logs and metrics can hold it: a label that is none would take every metric with it."""
+    if not isinstance(name, str) or name != _utf8(name):
+        raise SettingsError(f"name is {name!r}; give a text that is valid UTF-8, or none for the handler's own name")
+    return name
+
+
+def _own_name(handler: Handler) -> str:
+    name = getattr(handler, "__qualname__", None)
+    return _utf8(name if isinstance(name, str) else type(handler).__qualname__)
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _text(error: BaseException) -> str:

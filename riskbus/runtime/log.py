@@ -17,6 +17,7 @@ from riskbus.configuration import Change
 from riskbus.events import RiskEvent
 from riskbus.format.checkpoint import Checkpoint
 from riskbus.metrics import collector_for
+from riskbus.quantities import timeout_seconds
 from riskbus.runtime.control import config_payload
 from riskbus.runtime.incarnation import Append, Incarnation
 from riskbus.runtime.receipt import Receipt
@@ -132,25 +133,37 @@ class AuditLog:
         )
 
     def wait_ready(self, timeout: float | None = None) -> bool:
-        """Wait until the volume was validated and the log's first record is durable; False if it is not yet."""
+        """Wait until the volume was validated and the log's first record is durable; False if it is not yet.
+
+        Raises:
+            SettingsError: `timeout` is no number.
+        """
         return Receipt(0, self._incarnation.progress).wait_durable(timeout)
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until everything accepted before this call is durable; False if it is not yet."""
+        """Wait until everything accepted before this call is durable; False if it is not yet.
+
+        Raises:
+            SettingsError: `timeout` is no number.
+        """
         return Receipt(self._incarnation.staging.claimed - 1, self._incarnation.progress).wait_durable(timeout)
 
     def close(self, timeout: float = 5.0) -> tuple[bytes, ...]:
         """Make everything durable and end the log. Calling it again changes nothing.
 
         Args:
-            timeout: seconds to wait for the volume; some more are spent on standard output.
+            timeout: seconds to wait for the volume, as many as you like; some more are spent on standard output.
 
         Returns:
             The records (JSON) that were accepted and are not durable; empty if all is well.
+
+        Raises:
+            SettingsError: `timeout` is no number; the log goes on.
         """
+        seconds = timeout_seconds(timeout)
         with self._closing:
             if self._unfinished is None:
-                self._unfinished = self._incarnation.close(timeout)
+                self._unfinished = self._incarnation.close(seconds)
                 self._collector.retire(self._incarnation.metrics)
                 if self._reporter is not None:
                     self._reporter.close(_LAST_REPORT_TIMEOUT)

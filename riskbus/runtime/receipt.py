@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import Any
 
+from riskbus.quantities import timeout_seconds
 from riskbus.runtime.progress import Progress
 
 
@@ -39,7 +40,11 @@ class Receipt:
 
         Returns:
             Whether it is durable.
+
+        Raises:
+            SettingsError: `timeout` is no number.
         """
+        seconds = -1 if timeout is None else timeout_seconds(timeout)
         if self.durable or self.seq < 0:
             return self.durable
         settled = allocate_lock()
@@ -50,7 +55,7 @@ class Receipt:
                 settled.release()
 
         self.progress.when_settled(self.seq, release)
-        settled.acquire(timeout=-1 if timeout is None else max(timeout, 0))
+        settled.acquire(timeout=seconds)
         return self.durable
 
     def __await__(self) -> Generator[Any, None, bool]:

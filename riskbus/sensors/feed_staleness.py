@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from riskbus.errors import SettingsError
+from riskbus.quantities import LONGEST_SECONDS, is_duration
 
 _NS_PER_MS = 1_000_000
+_LONGEST_MS = LONGEST_SECONDS * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class FeedStalenessCalculator:
         clock: Wall-clock time in nanoseconds since the epoch, as `time.time_ns`.
 
     Raises:
-        SettingsError: A limit is not positive.
+        SettingsError: A limit is not positive, or not finite.
     """
 
     def __init__(
@@ -102,6 +104,6 @@ class FeedStalenessCalculator:
 
 
 def _limit_ns(name: str, limit_ms: float) -> int:
-    if not limit_ms > 0:
-        raise SettingsError(f"{name} is {limit_ms!r}: give a positive number of milliseconds")
+    if not is_duration(limit_ms, _LONGEST_MS):
+        raise SettingsError(f"{name} is {limit_ms!r}: give a positive number of milliseconds, at most {_LONGEST_MS}")
     return int(limit_ms * _NS_PER_MS)

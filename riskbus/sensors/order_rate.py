@@ -1,11 +1,13 @@
 """How many messages go to a venue, and whether one more may."""
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from riskbus.errors import SettingsError
+from riskbus.quantities import LONGEST_SECONDS, is_duration, is_whole
 
 _NS_PER_SECOND = 1_000_000_000
 
@@ -70,14 +72,19 @@ class OrderRateThrottle:
         resume_at: int | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        if limit < 1:
-            raise SettingsError(f"limit is {limit!r}: give the number of messages in a window, at least 1")
-        if not 0 < window_seconds < float("inf"):
-            raise SettingsError(f"window_seconds is {window_seconds!r}: give a positive number of seconds")
+        if not is_whole(limit, 1, sys.maxsize):
+            raise SettingsError(
+                f"limit is {limit!r}: give the number of messages in a window, a whole one, at least 1 and "
+                f"at most {sys.maxsize}"
+            )
+        if not is_duration(window_seconds):
+            raise SettingsError(
+                f"window_seconds is {window_seconds!r}: give a positive number of seconds, at most {LONGEST_SECONDS}"
+            )
         self._limit = limit
         self._window_ns = max(1, round(window_seconds * _NS_PER_SECOND))
         self._resume_at = limit * 4 // 5 if resume_at is None else resume_at
-        if not 0 <= self._resume_at < limit:
+        if not is_whole(self._resume_at, 0, limit - 1):
             raise SettingsError(f"resume_at is {resume_at!r}: give a number from 0 to one less than the limit, {limit}")
         self._clock = clock
         self._sent_ns: deque[int] = deque(maxlen=limit)

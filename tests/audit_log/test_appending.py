@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from riskbus.errors import SettingsError
 from riskbus.events import EventPriority, RiskEvent
 from riskbus.format.record import FIELDS
 from riskbus.runtime import AuditLog
@@ -114,6 +115,42 @@ def test_a_receipt_that_never_settles_times_out(open_log: Open, event: Event, tm
     receipt = log.append(event())
     assert not receipt.wait_durable(0.05)
     assert not receipt.durable
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e300, threading.TIMEOUT_MAX])
+def test_a_wait_may_be_as_long_as_one_likes(open_log: Open, event: Event, timeout: float) -> None:
+    """Who has no limit says infinity, which no clock of the platform can count."""
+    log = open_log()
+    assert log.append(event()).wait_durable(timeout)
+    log.append(event())
+    assert log.flush(timeout)
+    assert log.wait_ready(timeout)
+    log.append(event())
+    assert log.close(timeout) == ()
+
+
+@pytest.mark.parametrize("timeout", [-1, -1e300, float("-inf")])
+def test_a_wait_without_any_time_left_is_over_at_once(
+    open_log: Open, event: Event, tmp_path: Path, timeout: float
+) -> None:
+    """What is left of a deadline may be less than nothing."""
+    (tmp_path / "file").touch()
+    log = open_log(path=tmp_path / "file" / "risk_audit.jsonl")
+    assert not log.append(event()).wait_durable(timeout)
+    assert not log.flush(timeout)
+    assert [json.loads(record)["event_type"] for record in log.close(timeout)].count("LIMIT_BREACH") == 1
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), "5"])
+def test_a_time_that_is_no_number_is_refused_and_the_log_goes_on(open_log: Open, event: Event, timeout: Any) -> None:
+    """Whether the record is durable by then or not: a mistake must not show on a slow day only."""
+    log = open_log()
+    receipt = log.append(event())
+    assert receipt.wait_durable(30)
+    for wait in (receipt.wait_durable, log.flush, log.close):
+        with pytest.raises(SettingsError, match=r"timeout is .*; give a number of seconds"):
+            wait(timeout)
+    assert log.append(event()).wait_durable(30)
 
 
 def test_threads_write_every_record_once_and_each_in_its_order(open_log: Open, event: Event, events: Read) -> None:

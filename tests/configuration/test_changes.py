@@ -205,6 +205,8 @@ def test_a_change_that_changes_nothing_leaves_no_record(open_bus: Open, changes:
         ({"path": "/elsewhere/log.jsonl"}, ["argument path", "the log's place is chosen when it starts"]),
         ({"report": "off"}, ["argument report='off' cannot change", "it is used once, at the start"]),
         ({"latency_slo_us": {"HIGH": 0}}, ["argument latency_slo_us", "positive number"]),
+        ({"latency_slo_us": {"HIGH": 1e306}, "max_workers": 3}, ["argument latency_slo_us", "at most"]),
+        ({"slow_subscriber_seconds": 1e300, "max_workers": 3}, ["argument slow_subscriber_seconds='1e+300' is wrong"]),
         ({"no_such": 1}, ["argument no_such='1' is wrong: there is no setting of this name"]),
         ({"latency_slo_us": {"HIGH": 1}, "stream": "x"}, ["argument stream='x' cannot change"]),
     ],

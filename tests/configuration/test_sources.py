@@ -32,6 +32,7 @@ def test_the_environment_is_read() -> None:
             "RISKBUS_MAX_WORKERS": "4",
             "RISKBUS_ENABLE_LATENCY_MONITORING": "false",
             "RISKBUS_LATENCY_SLO_US": "critical=50, LOW=1e6",
+            "RISKBUS_SLOW_SUBSCRIBER_SECONDS": "1.5m",
             "RISKBUS_CONFIG_FILE": "/etc/riskbus/riskbus.toml",
             "RISK_AUDIT_DURABILITY": "sync",
         }
@@ -39,6 +40,7 @@ def test_the_environment_is_read() -> None:
     assert settings.max_workers == 4
     assert settings.enable_latency_monitoring is False
     assert settings.latency_slo_us == {EventPriority.CRITICAL: 50.0, EventPriority.LOW: 1e6}
+    assert settings.slow_subscriber_seconds == 90
     assert settings.config_file == Path("/etc/riskbus/riskbus.toml")
     assert settings.durability == "sync"
 
@@ -48,12 +50,17 @@ def test_the_environment_is_read() -> None:
     [
         ("RISKBUS_MAX_WORKERS", "1", "greater than or equal to 2"),
         ("RISKBUS_MAX_WORKERS", "many", "valid integer"),
+        ("RISKBUS_MAX_WORKERS", "1" + "0" * 20, "less than or equal to 100000"),
+        ("RISKBUS_SLOW_SUBSCRIBER_SECONDS", "soon", "for example 24h"),
+        ("RISKBUS_SLOW_SUBSCRIBER_SECONDS", "0", "greater than 0"),
+        ("RISKBUS_SLOW_SUBSCRIBER_SECONDS", "36526d", "less than or equal to 3155760000"),
         ("RISKBUS_ENABLE_LATENCY_MONITORING", "perhaps", "valid boolean"),
         ("RISKBUS_LATENCY_SLO_US", "URGENT=5", "use CRITICAL, HIGH, NORMAL or LOW"),
         ("RISKBUS_LATENCY_SLO_US", "CRITICAL", "positive number of microseconds"),
         ("RISKBUS_LATENCY_SLO_US", "CRITICAL=-1", "positive number of microseconds"),
         ("RISKBUS_LATENCY_SLO_US", "CRITICAL=nan", "positive number of microseconds"),
         ("RISKBUS_LATENCY_SLO_US", "CRITICAL=inf", "positive number of microseconds"),
+        ("RISKBUS_LATENCY_SLO_US", "CRITICAL=1e306", "at most 3155760000000000"),
         ("RISK_AUDIT_DURABILITY", "always", "'os', 'group' or 'sync'"),
     ],
 )
@@ -63,6 +70,15 @@ def test_a_wrong_value_is_named_with_its_variable(variable: str, value: str, all
         BusSettings.from_environment({variable: value})
     assert f"environment variable {variable}={value!r}" in str(refused.value)
     assert allowed in str(refused.value)
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan"), 1e300, 10**400])
+def test_a_number_that_no_clock_can_count_is_refused(number: float) -> None:
+    """It would fail only where it becomes nanoseconds, after other settings had changed."""
+    with pytest.raises(SettingsError, match="argument slow_subscriber_seconds="):
+        BusSettings.from_environment({}, slow_subscriber_seconds=number)
+    with pytest.raises(SettingsError, match=r"argument latency_slo_us=.*at most 3155760000000000"):
+        BusSettings.from_environment({}, latency_slo_us={"HIGH": {"DURABLE": number}})
 
 
 def test_a_wrong_argument_is_named_and_not_the_variable_that_it_hides() -> None:

@@ -70,7 +70,14 @@ def test_the_latest_word_counts(open_bus: Open, config_map: Any, until: Until) -
 
 @pytest.mark.parametrize(
     "broken",
-    ["latency_slo_us = {HIGH =", "latency_slo_us = {HIGH = -1}", "nonsense = 1", SLO_20 + "staging_size = 1048576"],
+    [
+        "latency_slo_us = {HIGH =",
+        "latency_slo_us = {HIGH = -1}",
+        "latency_slo_us = {HIGH = 1e306}",
+        "slow_subscriber_seconds = 1e300",
+        "nonsense = 1",
+        SLO_20 + "staging_size = 1048576",
+    ],
 )
 def test_a_broken_file_changes_nothing_is_logged_once_and_counted(  # noqa: PLR0913, PLR0917 -- its witnesses
     open_bus: Open, config_map: Any, until: Until, metric: Metric, caplog: pytest.LogCaptureFixture, broken: str
@@ -89,6 +96,22 @@ def test_a_broken_file_changes_nothing_is_logged_once_and_counted(  # noqa: PLR0
     (line,) = [record.getMessage() for record in caplog.records if record.name == "riskbus.bus"]
     assert str(config_map.file) in line
     assert "the configuration stays as it was" in line
+
+
+def test_a_failure_that_nobody_foresaw_is_logged_and_the_next_content_is_followed(
+    open_bus: Open, config_map: Any, until: Until, metric: Metric, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A thread that ended of it would leave every later change of the file without effect, in silence."""
+    bus = open_bus()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bus.audit_log, "adopt", lambda *_: 1 / 0)
+        config_map.update("latency_slo_us = {HIGH = 10}\n")
+        assert until(lambda: metric("riskbus_config_reload_failures_total") == 1)
+    config_map.update(SLO_20)
+    assert until(lambda: objectives(bus) == {"HIGH": 20.0})
+    (line,) = [record for record in caplog.records if record.name == "riskbus.bus"]
+    assert str(config_map.file) in line.getMessage()
+    assert line.exc_info is not None
 
 
 def test_a_file_that_vanishes_changes_nothing(open_bus: Open, config_map: Any, until: Until) -> None:

@@ -7,11 +7,21 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from riskbus import AuditLog, ClosedError, EventPriority, EventType, RiskEvent, RiskEventBus, Unfinished
+from riskbus import (
+    AuditLog,
+    ClosedError,
+    EventPriority,
+    EventType,
+    RiskEvent,
+    RiskEventBus,
+    SettingsError,
+    Unfinished,
+)
 from riskbus.testing import Inbox, read_events
 
 Open = Callable[..., RiskEventBus]
@@ -50,6 +60,38 @@ def test_close_names_what_a_handler_that_hangs_did_not_get(bus: RiskEventBus, ma
     assert unfinished.undelivered == tuple(("stuck", event) for event in events)
     assert unfinished.not_durable == ()
     assert len(read_events(path)) == 3
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e300])
+def test_close_takes_all_the_time_in_the_world(bus: RiskEventBus, make: Make, timeout: float) -> None:
+    """Who has no limit says infinity; what no clock of the platform can count must not lose the end of the log."""
+    inbox = Inbox()
+    bus.subscribe(None, inbox)
+    bus.publish(make())
+    assert not bus.close(timeout)
+    assert len(inbox.events) == 1
+
+
+@pytest.mark.parametrize("timeout", [-1, -1e300, float("-inf")])
+def test_close_without_any_time_left_says_what_is_unfinished(bus: RiskEventBus, make: Make, timeout: float) -> None:
+    """What is left of a deadline may be less than nothing."""
+    stuck = Inbox(held=True)
+    bus.subscribe(None, stuck, name="stuck")
+    event = make()
+    bus.publish(event)
+    assert stuck.wait_for(1)
+    assert bus.close(timeout).undelivered == (("stuck", event),)
+    stuck.release()
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), "5", None])
+def test_close_with_what_is_no_number_is_refused_and_the_bus_goes_on(
+    bus: RiskEventBus, make: Make, timeout: Any
+) -> None:
+    """Half closed would be the worst of both."""
+    with pytest.raises(SettingsError, match=r"timeout is .*; give a number of seconds"):
+        bus.close(timeout)
+    assert bus.publish(make()).wait_durable(10)
 
 
 def test_close_again_returns_the_same(bus: RiskEventBus, make: Make) -> None:

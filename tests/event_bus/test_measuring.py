@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import perf_counter_ns
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
 from riskbus import EventPriority, RiskEvent, RiskEventBus
 from riskbus.bus import BusStatistics, DropReason, LatencyPath
@@ -124,6 +124,23 @@ def test_prometheus_gets_the_same_figures(open_bus: Open, make: Make, registry: 
     assert registry.get_sample_value("riskbus_latency_objective_misses_total", labels) == 3
     assert registry.get_sample_value("riskbus_latency_seconds_count", labels) == 3
     assert registry.get_sample_value("riskbus_latency_seconds_bucket", labels | {"le": "1.0"}) == 3
+
+
+@pytest.mark.parametrize(("own", "label"), [("desk \ud800", r"desk \ud800"), (5, "Oddly")])
+def test_a_handler_with_an_odd_name_of_its_own_breaks_no_metrics(
+    bus: RiskEventBus, registry: CollectorRegistry, own: object, label: str
+) -> None:
+    """One label that Prometheus cannot read would take every metric of the process with it."""
+
+    class Oddly:
+        def __call__(self, event: RiskEvent) -> None:
+            """Do nothing."""
+
+    Oddly.__qualname__ = "Oddly"
+    handler = Oddly()
+    handler.__qualname__ = own  # type: ignore[attr-defined]  # as a decorator might
+    bus.subscribe(None, handler)
+    assert f'riskbus_waiting{{subscription="{label}"}}'.replace("\\", "\\\\") in generate_latest(registry).decode()
 
 
 def test_what_was_counted_of_a_handler_stays_when_it_is_taken_back(

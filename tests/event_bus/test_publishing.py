@@ -262,6 +262,18 @@ def test_a_handler_gets_only_the_types_it_asked_for(bus: RiskEventBus, make: Mak
         ({"event_type": "AUDIT_OPEN"}, "reserved"),
         ({"handler": "not a function"}, "cannot be called"),
         ({"capacity": 0}, "at least 1"),
+        ({"capacity": float("nan")}, "capacity is nan; give the number of events"),
+        ({"capacity": 1.5}, "capacity is 1.5; give the number of events"),
+        ({"capacity_bytes": 0}, "capacity_bytes is 0; give a positive whole number of bytes"),
+        ({"capacity_bytes": float("nan")}, "capacity_bytes is nan; give a positive whole number"),
+        ({"capacity_bytes": 1e9}, "capacity_bytes is 1000000000.0; give a positive whole number"),
+        ({"block_seconds": 0}, "block_seconds is 0; give a positive number of seconds"),
+        ({"block_seconds": float("inf")}, "block_seconds is inf; .* at most 3155760000"),
+        ({"block_seconds": float("nan")}, "block_seconds is nan"),
+        ({"block_seconds": 1e300}, "block_seconds is 1e[+]300"),
+        ({"block_seconds": "1"}, "block_seconds is '1'"),
+        ({"name": 5}, "name is 5; give a text"),
+        ({"name": "\ud800"}, r"name is '.ud800'; give a text .*UTF-8"),
     ],
 )
 def test_a_wrong_subscription_is_refused_with_what_to_do(

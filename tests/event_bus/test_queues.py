@@ -1,16 +1,19 @@
 """What waits for a handler is bounded by count and by bytes, and what has no room is the subscriber's choice."""
 
 import asyncio
+import json
 import sys
 import threading
 from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from riskbus import EventPriority, RiskEvent, RiskEventBus, Subscription
 from riskbus.bus import DropReason, SubscriptionStatistics, WhenFull
 from riskbus.bus.queueing import size_of
-from riskbus.testing import Inbox
+from riskbus.testing import Inbox, read_events
 
 Open = Callable[..., RiskEventBus]
 Make = Callable[..., RiskEvent]
@@ -93,14 +96,33 @@ def test_one_event_that_can_never_fit_pushes_nobody_out(bus: RiskEventBus, make:
     assert numbers(inbox) == [-1, 0]
 
 
-def test_a_payload_that_json_does_not_know_is_delivered_and_counted_as_large(bus: RiskEventBus, make: Make) -> None:
+@pytest.mark.parametrize("value", [Decimal("99.5"), {"XETR"}, {1: 2}, 1 << 70, object(), "\ud800", lambda: 0])
+def test_what_json_does_not_know_is_counted_as_it_is_recorded(
+    bus: RiskEventBus, make: Make, path: Path, value: object
+) -> None:
+    """Prices are Decimals: charged as the longest there can be, a thousand of them would fill a queue."""
+    event = make(value=value)
+    assert bus.publish(event).wait_durable(10)
+    (record,) = read_events(path)
+    assert abs(size_of(event) - len(json.dumps(record["data"])) - 512) < 300
+
+
+def test_an_event_that_was_spoilt_is_counted_as_large(make: Make) -> None:
     """An estimate must never cost a delivery."""
-    inbox = Inbox()
-    bus.subscribe(None, inbox)
-    event = make(thing=object())
-    bus.publish(event)
-    assert inbox.wait_for(1)
+    event = make()
+    del event.data
     assert size_of(event) == 64 << 10
+
+
+def test_an_interrupt_while_a_size_is_measured_is_not_swallowed(make: Make) -> None:
+    """What comes in while orjson asks how to write a value comes out wrapped, be it Ctrl-C."""
+
+    class Interrupted:
+        def __repr__(self) -> str:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        size_of(make(value=Interrupted()))
 
 
 def test_bytes_add_up_whatever_threads_do(bus: RiskEventBus, make: Make) -> None:
@@ -142,9 +164,10 @@ def test_block_waits_until_there_is_room(bus: RiskEventBus, make: Make, stuck: S
     assert found(bus, subscription).dropped == 0
 
 
-def test_block_is_bounded(bus: RiskEventBus, make: Make, stuck: Stuck) -> None:
+@pytest.mark.parametrize("seconds", [0.01, Decimal("0.01")])
+def test_block_is_bounded(bus: RiskEventBus, make: Make, stuck: Stuck, seconds: float | Decimal) -> None:
     """A handler that hangs costs the publisher what was agreed, and then nothing."""
-    inbox, subscription = stuck(capacity=1, when_full=WhenFull.BLOCK, block_seconds=0.01)
+    inbox, subscription = stuck(capacity=1, when_full=WhenFull.BLOCK, block_seconds=seconds)
     for number in range(3):
         bus.publish(make(number=number))
     assert found(bus, subscription).dropped_by == {DropReason.QUEUE_EVENTS: 2}

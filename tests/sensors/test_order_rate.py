@@ -74,11 +74,22 @@ def test_a_clock_that_goes_back_opens_nothing() -> None:
     ("arguments", "message"),
     [
         ({"limit": 0}, "limit is 0: give the number of messages"),
+        ({"limit": float("nan")}, "limit is nan: give the number of messages"),
+        ({"limit": float("inf")}, "limit is inf"),
+        ({"limit": 1.5}, "limit is 1.5"),
+        ({"limit": 10**30}, "at most 9223372036854775807"),
+        ({"limit": "5"}, "limit is '5'"),
         ({"limit": 5, "window_seconds": 0}, "window_seconds is 0: give a positive number"),
         ({"limit": 5, "window_seconds": float("nan")}, "window_seconds is nan"),
         ({"limit": 5, "window_seconds": float("inf")}, "window_seconds is inf"),
+        ({"limit": 5, "window_seconds": -1}, "window_seconds is -1"),
+        ({"limit": 5, "window_seconds": 1e300}, "at most 3155760000"),
+        ({"limit": 5, "window_seconds": "1"}, "window_seconds is '1'"),
         ({"limit": 5, "resume_at": 5}, "resume_at is 5: give a number from 0 to one less than the limit, 5"),
         ({"limit": 5, "resume_at": -1}, "resume_at is -1"),
+        ({"limit": 5, "resume_at": 1.5}, "resume_at is 1.5"),
+        ({"limit": 5, "resume_at": float("nan")}, "resume_at is nan"),
+        ({"limit": 5, "resume_at": "1"}, "resume_at is '1'"),
     ],
 )
 def test_a_limit_that_makes_no_sense_is_refused(arguments: dict[str, Any], message: str) -> None:
