@@ -12,6 +12,7 @@ import argparse
 import base64
 import hashlib
 import json
+import math
 import os
 import re
 import sys
@@ -34,6 +35,8 @@ MAX_LISTED = 1_000  # findings of one kind in an incarnation
 MAX_RECOVERED = 1_000  # AUDIT_RECOVERED records of an incarnation that count
 NEVER = 1 << 63  # a number that no record reaches
 UNSEALED_AFTER_NS = 60_000_000_000
+MAX_NESTING = 500  # lists and objects of JSON in each other
+DIGITS = 300  # a number of so many is one that a binary64 holds
 
 FIELDS = ["seq", "ts", "event_id", "event_type", "priority", "source", "data", "metadata", "timestamp_ns"]
 PRIORITIES = {"CRITICAL", "HIGH", "NORMAL", "LOW"}
@@ -45,6 +48,8 @@ TS = re.compile(rb'\{"seq":[0-9]+,"ts":"([^"\\]*)"')
 TIMESTAMP = re.compile(rb',"timestamp_ns":([0-9]{1,19})\}\Z')
 MEMBER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
 CONTROL = b',"event_type":"AUDIT_'
+STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F])|\\.")  # the group: half a surrogate pair
 
 SEVERITIES = ("tampering", "damage", "undecided", "declared_gap")  # their places + 1 are the exit codes
 CONCLUSIONS = (
@@ -371,20 +376,48 @@ def holds_more_than_a_record(rest: bytes) -> bool:
     return False
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(name)
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number of JSON, or too large for one")
+
+
+def _float(text: str) -> float:
+    return float(text) if math.isfinite(float(text)) else _refuse(text)
+
+
+def _int(text: str) -> int:
+    return int(text) if len(text) <= DIGITS or math.isfinite(float(text)) else _refuse(text)
+
+
+_DECODER = json.JSONDecoder(parse_float=_float, parse_int=_int, parse_constant=_refuse)
+
+
+def parse_json(document: bytes) -> Any:  # noqa: ANN401 -- whatever it says
+    """Return what a JSON document says; raises ValueError if it is none, or not as section 2 wants it."""
+    if document.count(b"[") + document.count(b"{") > MAX_NESTING and _depth(document) > MAX_NESTING:
+        raise ValueError("lists and objects are nested too deeply")
+    if b"\\u" in document and any(escape[1] for escape in ESCAPE.finditer(document)):
+        raise ValueError("half of a surrogate pair stands alone")
+    return _DECODER.decode(document.decode())
+
+
+def _depth(document: bytes) -> int:
+    depth = deepest = 0
+    for bracket in re.findall(rb"[\[\]{}]", STRING.sub(b"", document)):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def parse_record(record: bytes) -> dict[str, Any] | None:
     """Return the nine fields of a record, or None if it is not JSON of exactly these."""
     try:
-        fields = json.loads(record.decode(), parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        fields = parse_json(record)
+    except ValueError:
         return None
     if not isinstance(fields, dict) or list(fields) != FIELDS:
         return None
     texts = all(isinstance(fields[name], str) for name in ("ts", "event_id", "event_type", "priority", "source"))
-    numbers = all(type(fields[name]) is int and abs(fields[name]) < 1 << 64 for name in ("seq", "timestamp_ns"))
+    numbers = all(type(fields[name]) is int and -NEVER <= fields[name] < 1 << 64 for name in ("seq", "timestamp_ns"))
     return fields if texts and numbers and fields["priority"] in PRIORITIES else None
 
 
@@ -710,7 +743,7 @@ class Incarnation:
         if self.hole is None:
             self.tree.add(line.hash)
         ts = TS.match(line.record)
-        self.last_ts = ts[1].decode("utf-8", "replace") if ts else self.last_ts
+        self.last_ts = ts[1].decode("utf-8", "replace") if ts and ts[1] else self.last_ts
         self.first_ts = self.first_ts or self.last_ts
         if line.altered:
             self.events += CONTROL not in line.record

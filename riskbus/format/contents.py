@@ -8,7 +8,7 @@ from riskbus.errors import FormatError
 from riskbus.format.blocks import CONTROL_MARK, timestamp_of
 from riskbus.format.findings import Findings, Place, Severity
 from riskbus.format.pruning import Pruned
-from riskbus.format.record import FORMAT_VERSION, decode, has_right_types
+from riskbus.format.record import FORMAT_VERSION, read
 from riskbus.format.recovery import KIND as RECOVERED
 from riskbus.format.recovery import Recovered, parse_recovered
 from riskbus.format.seals import Seals
@@ -117,13 +117,10 @@ class Contents:
         A good checkpoint shows that records are as they were written, so only those that none covers need this.
         """
         try:
-            fields = decode(record)
+            return read(record)
         except FormatError:
-            fields = {}
-        if fields and has_right_types(fields):
-            return fields
-        self._strange.append((seq, place))
-        return None
+            self._strange.append((seq, place))
+            return None
 
     def _open(self, seq: int, data: dict[str, Any], place: Place) -> None:
         summary = self._summary
