@@ -821,7 +821,8 @@ class Incarnation:
             self._seal(seq, data)
         elif kind == "AUDIT_GAP":
             events = data.get("events")
-            self.gap_events += events if type(events) is int else 0
+            counts = type(events) is int and 0 <= events < NEVER
+            self.gap_events = min(self.gap_events + events, NEVER - 1) if counts else self.gap_events
             self._find("gap", "declared_gap", f"{events} events are not in the log: {data.get('reason')}", seq)
         elif kind == "AUDIT_RECOVERED" and isinstance(data.get("incarnation"), str):
             self.recovered += [data] if data["incarnation"] and len(self.recovered) < MAX_RECOVERED else []

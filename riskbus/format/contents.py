@@ -15,6 +15,7 @@ from riskbus.format.seals import Seals
 
 SEAL_PATIENCE_NS = 60 * 10**9
 """A healthy writer seals within a second; a minute allows for a volume that hung."""
+_MOST_EVENTS = (1 << 63) - 1  # as many as there are numbers for
 _MAX_RECOVERED = 1000  # AUDIT_RECOVERED of an incarnation about earlier ones: one for each process that was killed
 
 
@@ -32,7 +33,7 @@ class Summary:
         sealed: how many the newest good checkpoint covers.
         unsealed: how many no good checkpoint covers, checkpoints not counted.
         anchored: how many the largest matching anchor covers.
-        gap_events: events that AUDIT_GAP records declare lost.
+        gap_events: events that AUDIT_GAP records declare lost, at most 2^63 - 1.
         first_ts: time of the first record.
         last_ts: time of the last record.
         closed: whether it ended with AUDIT_CLOSE.
@@ -151,7 +152,8 @@ class Contents:
 
     def _declare(self, seq: int, data: dict[str, Any], place: Place) -> None:
         events = data.get("events")
-        self._summary.gap_events += events if type(events) is int else 0
+        if type(events) is int and 0 <= events <= _MOST_EVENTS:
+            self._summary.gap_events = min(self._summary.gap_events + events, _MOST_EVENTS)
         message = f"the writer declares {events} events lost: {data.get('reason', 'no reason given')}"
         self._findings.add("gap", Severity.DECLARED_GAP, message, seq, place)
 
