@@ -41,7 +41,9 @@ DIGITS = 300  # a number of so many is one that a binary64 holds
 FIELDS = ["seq", "ts", "event_id", "event_type", "priority", "source", "data", "metadata", "timestamp_ns"]
 PRIORITIES = {"CRITICAL", "HIGH", "NORMAL", "LOW"}
 
-SEGMENT = re.compile(r"(?P<stem>.+)-(?P<id>[0-9a-f]{32})-(?P<n>[0-9]{6,})-(?P<first>[0-9]{12,})\.jsonl(?P<gz>\.gz)?")
+SEGMENT = re.compile(
+    r"(?P<stem>.+)-(?P<id>[0-9a-f]{32})-(?P<n>[0-9]{6,19})-(?P<first>[0-9]{12,19})\.jsonl(?P<gz>\.gz)?"
+)
 HEAD = re.compile(rb'\{"seq":(0|[1-9][0-9]{0,18}),"ts":"')
 TAIL = re.compile(rb',"hash":"([A-Za-z0-9+/]{43}=)"\}')
 TS = re.compile(rb'\{"seq":[0-9]+,"ts":"([^"\\]*)"')
@@ -821,8 +823,8 @@ class Incarnation:
             self._seal(seq, data)
         elif kind == "AUDIT_GAP":
             events = data.get("events")
-            counts = type(events) is int and 0 <= events < NEVER
-            self.gap_events = min(self.gap_events + events, NEVER - 1) if counts else self.gap_events
+            if type(events) is int and 0 <= events < NEVER:
+                self.gap_events = min(self.gap_events + events, NEVER - 1)
             self._find("gap", "declared_gap", f"{events} events are not in the log: {data.get('reason')}", seq)
         elif kind == "AUDIT_RECOVERED" and isinstance(data.get("incarnation"), str):
             self.recovered += [data] if data["incarnation"] and len(self.recovered) < MAX_RECOVERED else []

@@ -1,7 +1,9 @@
 """Finding the logs in directories: which segments make up an incarnation, wherever they lie."""
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,10 +110,10 @@ def _incarnation(group: list[SegmentFile]) -> IncarnationFiles:
 def _look_at(directory: Path, name: SegmentName) -> SegmentFile:
     path = directory / str(name)
     for candidate in (path, compressed_path(path)):
-        try:
-            return SegmentFile(name, path, printable(candidate.name), candidate.lstat().st_size)
-        except FileNotFoundError:
-            continue
+        with suppress(FileNotFoundError):
+            status = candidate.lstat()
+            if stat.S_ISREG(status.st_mode):  # whatever else has the name, the compressed one counts
+                return SegmentFile(name, path, printable(candidate.name), status.st_size)
     return SegmentFile(name, path, printable(path.name), 0)  # removed since it was listed; opening it says so
 
 

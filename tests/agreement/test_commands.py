@@ -1,10 +1,12 @@
 """Both verifiers as commands: same arguments, same exit codes, same document, and one sentence for what goes wrong."""
 
 import ast
+import gzip
 import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -21,6 +23,15 @@ COMMANDS = {
     "riskbus verify": [sys.executable, "-m", "riskbus", "verify"],
     "verify_audit.py": [sys.executable, "-I", "-S", str(PROGRAM)],  # no packages, no environment
 }
+
+OTHERS: dict[str, Callable[[Path, Path], object]] = {
+    "link": lambda segment, intact: segment.symlink_to(intact),
+    "link-to-nothing": lambda segment, _: segment.symlink_to("nothing"),
+    "directory": lambda segment, _: segment.mkdir(),
+    "fifo": lambda segment, _: os.mkfifo(segment),
+    "socket": lambda segment, _: os.mknod(segment, stat.S_IFSOCK),
+}
+"""Makes something of a segment's name that is none; the second path is that of an intact copy."""
 
 Ended = subprocess.CompletedProcess[str]
 Run = Callable[..., Ended]
@@ -154,6 +165,31 @@ def test_loops_of_symbolic_links_and_links_named_like_segments(run: Run, log: Pa
     assert run(log).returncode == 0
     (tmp_path / "link").symlink_to(log)
     assert run(tmp_path / "link").returncode == 0
+
+
+@pytest.mark.parametrize("pretend", OTHERS.values(), ids=OTHERS)
+def test_what_is_no_regular_file_hides_no_compressed_segment(
+    run: Run, log: Path, tmp_path: Path, pretend: Callable[[Path, Path], object]
+) -> None:
+    """A link to an intact copy would stand for the altered segment beside it, and a FIFO keep whoever opens it."""
+    (segment,) = log.iterdir()
+    intact = tmp_path / "intact"
+    content = segment.read_bytes()
+    intact.write_bytes(content)
+    segment.with_name(segment.name + ".gz").write_bytes(
+        gzip.compress(content.replace(b"LIMIT_BREACH", b"LIMIT_BREACK"))
+    )
+    segment.unlink()
+    assert run(log).returncode == 1
+    pretend(segment, intact)
+    assert run(log).returncode == 1
+
+
+def test_a_name_with_a_number_that_no_record_has(run: Run, log: Path) -> None:
+    """Names are anybody's; numbers have at most 19 digits."""
+    for number in ("9" * 40, "18446744073709551616"):
+        (log / f"risk_audit-{finished().incarnation}-000001-{number}.jsonl").write_bytes(b"garbage\n")
+    assert run(log, "--json").returncode == 0
 
 
 def test_a_name_that_is_not_utf_8(run: Run, log: Path) -> None:
