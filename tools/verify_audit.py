@@ -477,8 +477,7 @@ def find_sets(directories: list[str], unreadable: list[OSError]) -> list[list[Se
     sets: dict[tuple[str, str], list[list[Segment]]] = {}
     seen: set[str] = set()
     for top in directories:
-        for directory in sorted(_walk(top)):
-            real = os.path.realpath(directory)
+        for directory, real in sorted(_walk(top)):
             if real in seen:
                 continue
             seen.add(real)
@@ -521,17 +520,18 @@ def _equal(one: Segment, other: Segment) -> bool:
     return len(digests) == 1
 
 
-def _walk(top: str) -> Iterator[str]:
-    waiting = [top]
+def _walk(top: str) -> Iterator[tuple[str, str]]:
+    """Yield a directory and all below, each with its real path; below the first one no link is followed."""
+    waiting = [(top, os.path.realpath(top))]
     while waiting:
-        directory = waiting.pop()
-        yield directory
+        directory, real = waiting.pop()
+        yield directory, real
         try:
             with os.scandir(directory) as entries:
-                inside = [e.path for e in entries if e.is_dir(follow_symlinks=False) and e.name != "lost+found"]
+                inside = [e for e in entries if e.is_dir(follow_symlinks=False) and e.name != "lost+found"]
         except OSError:
             continue  # listing its segments says so
-        waiting += inside
+        waiting += [(entry.path, os.path.join(real, entry.name)) for entry in inside]
 
 
 def is_locked(path: str) -> bool:

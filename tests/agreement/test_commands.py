@@ -157,6 +157,36 @@ def test_what_may_not_be_read_is_said(run: Run, log: Path) -> None:
     assert severities["unreadable"] == severities["missing"] == "undecided"
 
 
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv, for root to lose the right to read everything")
+def test_a_directory_that_may_not_be_read_hides_no_tampering_beside_it(run: Run, log: Path) -> None:
+    """Whoever alters a log can make a directory that the auditor may not open."""
+    (segment,) = log.iterdir()
+    segment.write_bytes(segment.read_bytes().replace(b"LIMIT_BREACH", b"LIMIT_BREACK"))
+    (log / "private").mkdir(mode=0)
+    ended = run(log, "--json", before=[] if os.geteuid() else ["setpriv", "--bounding-set", "-all"])
+    assert ended.returncode == 1
+    (stray,) = json.loads(ended.stdout)["strays"]
+    assert (stray["kind"], stray["severity"], stray["file"]) == ("unreadable", "undecided", str(log / "private"))
+
+
+def test_directories_as_deep_as_a_path_reaches_and_deeper(run: Run, log: Path) -> None:
+    """Deeper than a program may call itself, and where no path is long enough to name them any more."""
+    try:
+        parent = os.open(log, os.O_RDONLY)
+        for _ in range(2500):
+            os.mkdir("d", dir_fd=parent)
+            child = os.open("d", os.O_RDONLY, dir_fd=parent)
+            os.close(parent)
+            parent = child
+        os.close(parent)
+        ended = run(log, "--json")
+    finally:
+        subprocess.run(["rm", "-rf", log / "d"], check=True)  # the tests' own way to remove it calls itself
+    assert ended.returncode == 3
+    (stray,) = json.loads(ended.stdout)["strays"]
+    assert stray["kind"] == "unreadable"
+
+
 def test_loops_of_symbolic_links_and_links_named_like_segments(run: Run, log: Path, tmp_path: Path) -> None:
     """Links are not followed."""
     (log / "loop").symlink_to(log)
