@@ -50,6 +50,7 @@ TS = re.compile(rb'\{"seq":[0-9]+,"ts":"([^"\\]*)"')
 TIMESTAMP = re.compile(rb',"timestamp_ns":([0-9]{1,19})\}\Z')
 MEMBER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
 CONTROL = b',"event_type":"AUDIT_'
+NAME = re.compile(r"[^\s+]+")  # of a key
 STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F])|\\.")  # the group: half a surrogate pair
 
@@ -244,10 +245,12 @@ def unbase64(text: str) -> bytes | None:
 
 def parse_checkpoint(note: object) -> Checkpoint | None:
     """Return the checkpoint that the text of a note says, or None."""
-    if not isinstance(note, str) or "\n\n" not in note:
+    if not isinstance(note, str):
         return None
-    text = note[: note.rindex("\n\n")]
+    text, _, signatures = note.rpartition("\n\n")
     lines = text.split("\n")
+    if not signatures.endswith("\n"):
+        return None
     if len(lines) < 3 or not all(lines) or not re.fullmatch("0|[1-9][0-9]{0,18}", lines[1]):
         return None
     root = unbase64(lines[2])
@@ -258,13 +261,11 @@ def note_is_signed(checkpoint: Checkpoint, key: bytes) -> bool:
     """Say whether a checkpoint's note carries a signature of its origin by this public key, and no false one."""
     cut = checkpoint.note.rindex("\n\n")
     text, rest = checkpoint.note[: cut + 1], checkpoint.note[cut + 2 :]
-    if not rest.endswith("\n"):
-        return False
     found = False
     for line in rest[:-1].split("\n"):
         dash, name, encoded = (*line.split(" "), "", "")[:3] if line.count(" ") == 2 else ("", "", "")
         signature = unbase64(encoded)
-        if dash != "\u2014" or not name or signature is None or len(signature) < 5:
+        if dash != "\u2014" or not NAME.fullmatch(name) or signature is None or len(signature) < 5:
             return False
         if name == checkpoint.origin and signature[:4] == key_id(name, key):
             if not signature_is_good(key, text.encode(), signature[4:]):
@@ -280,7 +281,7 @@ def key_id(name: str, key: bytes) -> bytes:
 
 def parse_key(text: object, name: str) -> bytes | None:
     """Return the public key of a verifier key of that name, or None."""
-    if not isinstance(text, str) or not text.startswith(name + "+"):
+    if not isinstance(text, str) or not text.startswith(name + "+") or not NAME.fullmatch(name):
         return None
     identifier, _, encoded = text[len(name) + 1 :].partition("+")
     data = unbase64(encoded)
@@ -299,15 +300,15 @@ class Anchor(NamedTuple):
 
 def parse_anchors(content: bytes, source: str) -> list[Anchor]:
     """Return the anchors in a file: a container's output, RiskAuditReports as JSON, or a note (6)."""
-    text = content.decode("utf-8", "replace")
-    printed = [line.partition("AUDIT_CHECKPOINT {")[2] for line in text.split("\n") if "AUDIT_CHECKPOINT {" in line]
+    mark = b"AUDIT_CHECKPOINT {"
+    printed = [b"{" + line.partition(mark)[2] for line in content.split(b"\n") if mark in line]
     if printed:
-        found = [pair for line in printed for pair in _printed("{" + line)]
+        found = [pair for line in printed for pair in _printed(line)]
     else:
         try:
-            found = _reported(json.loads(text))
-        except (ValueError, RecursionError):
-            found = [(text, "")] if "\n\n\u2014 " in text else []
+            found = _reported(parse_json(content))
+        except ValueError:
+            found = _bare(content)
     if not found:
         raise UsageError(f"{source} holds no anchor: no AUDIT_CHECKPOINT line, no RiskAuditReport, no signed note")
     return [_anchor(note, key, source) for note, key in found]
@@ -323,12 +324,20 @@ def _anchor(note: str, key: str, source: str) -> Anchor:
     return Anchor(checkpoint, key, source)
 
 
-def _printed(line: str) -> list[tuple[str, str]]:
+def _bare(content: bytes) -> list[tuple[str, str]]:
     try:
-        document = json.loads(line)
-    except (ValueError, RecursionError):
+        return [(content.decode(), "")] if "\n\n\u2014 " in content.decode() else []
+    except UnicodeDecodeError:
+        return []
+
+
+def _printed(line: bytes) -> list[tuple[str, str]]:
+    try:
+        document = parse_json(line)
+    except ValueError:
         return []  # cut off in the middle
-    return [(str(document["note"]), str(document.get("key") or ""))] if "note" in document else []
+    note, key = document.get("note"), document.get("key")
+    return [(note, key)] if isinstance(note, str) and isinstance(key, str) else []
 
 
 def _reported(document: object) -> list[tuple[str, str]]:

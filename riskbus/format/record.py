@@ -171,6 +171,21 @@ def is_timestamp(value: object) -> bool:
     return type(value) is int and -(1 << 63) <= value < 1 << 64
 
 
+def load_json(document: bytes) -> object:
+    """Return what a JSON document says.
+
+    Raises:
+        FormatError: it is none, or not as docs/format.md wants it.
+    """
+    if too_deep(document):
+        raise FormatError("lists and objects are nested too deeply")
+    try:
+        value: object = orjson.loads(document)
+    except orjson.JSONDecodeError as error:
+        raise FormatError(f"not JSON: {error}") from None
+    return value
+
+
 def too_deep(document: bytes) -> bool:
     """Whether lists and objects stand in each other to more than 500 levels; every parser of JSON has such a limit.
 
