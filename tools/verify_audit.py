@@ -1001,20 +1001,41 @@ class Declaration(NamedTuple):
 
 def parse_declaration(data: dict[str, Any], by: str, seq: int) -> Declaration | None:
     """Return what the data of an AUDIT_PRUNED record says, or None if it contradicts itself."""
-    records, sealed, last_ns = (data.get(name) for name in ("records", "sealed", "timestamp_ns"))
-    nodes = data.get("edge")
-    if type(records) is not int or type(sealed) is not int or type(last_ns) is not int or not isinstance(nodes, list):
+    if not _has_all_of_a_declaration(data):
         return None
-    edge = [node for node in (unbase64(str(text)) for text in nodes) if node is not None and len(node) == 32]
-    if not 0 <= sealed <= records or not edge or len(edge) != len(nodes) or len(edge) != records.bit_count():
+    records, sealed = data["records"], data["sealed"]
+    edge = [node for node in map(unbase64, data["edge"]) if node is not None and len(node) == 32]
+    ones = bin(records).count("1")  # noqa: FURB161 -- int.bit_count came with Python 3.10
+    if records == 0 or sealed > records or not len(data["edge"]) == len(edge) == ones:
         return None
     tree = Tree(set())
     tree.resume(records, edge)
-    if tree.root(records) != unbase64(str(data.get("root"))):
+    if tree.root(records) != unbase64(data["root"]):
         return None
-    name, stream, key = (str(data.get(member)) for member in ("incarnation", "stream", "public_key"))
-    closed = data.get("closed") is True
+    name, stream, key = data["incarnation"], data["stream"], data["public_key"]
+    closed, last_ns = data["closed"], data["timestamp_ns"]
     return Declaration(name, stream, key, previous_of(data), records, edge, sealed, last_ns, closed, by, seq)
+
+
+def _has_all_of_a_declaration(data: dict[str, Any]) -> bool:
+    """Say whether every member is there that a verifier, or a person, needs, and of the right type."""
+    texts = [data.get(name) for name in ("incarnation", "stream", "public_key", "root", "first_ts", "last_ts")]
+    counts = [data.get(name) for name in ("records", "sealed", "events", "gap_events")]
+    last_ns, previous = data.get("timestamp_ns"), data.get("previous")
+    for name in ("segments", "edge"):
+        if not isinstance(data.get(name), list):
+            return False
+        texts += data[name]
+    if not isinstance(previous, list) or not all(isinstance(entry, dict) for entry in previous):
+        return False
+    texts += [entry.get(name) for entry in previous for name in ("incarnation", "checkpoint")]
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(type(count) is int and 0 <= count < NEVER for count in counts)
+        and type(last_ns) is int
+        and -NEVER <= last_ns < 1 << 64
+        and isinstance(data.get("closed"), bool)
+    )
 
 
 class Declarations:
