@@ -12,6 +12,7 @@ import argparse
 import base64
 import hashlib
 import json
+import math
 import os
 import re
 import sys
@@ -34,17 +35,24 @@ MAX_LISTED = 1_000  # findings of one kind in an incarnation
 MAX_RECOVERED = 1_000  # AUDIT_RECOVERED records of an incarnation that count
 NEVER = 1 << 63  # a number that no record reaches
 UNSEALED_AFTER_NS = 60_000_000_000
+MAX_NESTING = 500  # lists and objects of JSON in each other
+DIGITS = 300  # a number of so many is one that a binary64 holds
 
 FIELDS = ["seq", "ts", "event_id", "event_type", "priority", "source", "data", "metadata", "timestamp_ns"]
 PRIORITIES = {"CRITICAL", "HIGH", "NORMAL", "LOW"}
 
-SEGMENT = re.compile(r"(?P<stem>.+)-(?P<id>[0-9a-f]{32})-(?P<n>[0-9]{6,})-(?P<first>[0-9]{12,})\.jsonl(?P<gz>\.gz)?")
+SEGMENT = re.compile(
+    r"(?P<stem>.+)-(?P<id>[0-9a-f]{32})-(?P<n>[0-9]{6,19})-(?P<first>[0-9]{12,19})\.jsonl(?P<gz>\.gz)?"
+)
 HEAD = re.compile(rb'\{"seq":(0|[1-9][0-9]{0,18}),"ts":"')
 TAIL = re.compile(rb',"hash":"([A-Za-z0-9+/]{43}=)"\}')
 TS = re.compile(rb'\{"seq":[0-9]+,"ts":"([^"\\]*)"')
 TIMESTAMP = re.compile(rb',"timestamp_ns":([0-9]{1,19})\}\Z')
 MEMBER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
 CONTROL = b',"event_type":"AUDIT_'
+NAME = re.compile(r"[^\s+]+")  # of a key
+STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F])|\\.")  # the group: half a surrogate pair
 
 SEVERITIES = ("tampering", "damage", "undecided", "declared_gap")  # their places + 1 are the exit codes
 CONCLUSIONS = (
@@ -237,10 +245,12 @@ def unbase64(text: str) -> bytes | None:
 
 def parse_checkpoint(note: object) -> Checkpoint | None:
     """Return the checkpoint that the text of a note says, or None."""
-    if not isinstance(note, str) or "\n\n" not in note:
+    if not isinstance(note, str):
         return None
-    text = note[: note.rindex("\n\n")]
+    text, _, signatures = note.rpartition("\n\n")
     lines = text.split("\n")
+    if not signatures.endswith("\n"):
+        return None
     if len(lines) < 3 or not all(lines) or not re.fullmatch("0|[1-9][0-9]{0,18}", lines[1]):
         return None
     root = unbase64(lines[2])
@@ -251,13 +261,11 @@ def note_is_signed(checkpoint: Checkpoint, key: bytes) -> bool:
     """Say whether a checkpoint's note carries a signature of its origin by this public key, and no false one."""
     cut = checkpoint.note.rindex("\n\n")
     text, rest = checkpoint.note[: cut + 1], checkpoint.note[cut + 2 :]
-    if not rest.endswith("\n"):
-        return False
     found = False
     for line in rest[:-1].split("\n"):
         dash, name, encoded = (*line.split(" "), "", "")[:3] if line.count(" ") == 2 else ("", "", "")
         signature = unbase64(encoded)
-        if dash != "\u2014" or not name or signature is None or len(signature) < 5:
+        if dash != "\u2014" or not NAME.fullmatch(name) or signature is None or len(signature) < 5:
             return False
         if name == checkpoint.origin and signature[:4] == key_id(name, key):
             if not signature_is_good(key, text.encode(), signature[4:]):
@@ -273,7 +281,7 @@ def key_id(name: str, key: bytes) -> bytes:
 
 def parse_key(text: object, name: str) -> bytes | None:
     """Return the public key of a verifier key of that name, or None."""
-    if not isinstance(text, str) or not text.startswith(name + "+"):
+    if not isinstance(text, str) or not text.startswith(name + "+") or not NAME.fullmatch(name):
         return None
     identifier, _, encoded = text[len(name) + 1 :].partition("+")
     data = unbase64(encoded)
@@ -292,15 +300,15 @@ class Anchor(NamedTuple):
 
 def parse_anchors(content: bytes, source: str) -> list[Anchor]:
     """Return the anchors in a file: a container's output, RiskAuditReports as JSON, or a note (6)."""
-    text = content.decode("utf-8", "replace")
-    printed = [line.partition("AUDIT_CHECKPOINT {")[2] for line in text.split("\n") if "AUDIT_CHECKPOINT {" in line]
+    mark = b"AUDIT_CHECKPOINT {"
+    printed = [b"{" + line.partition(mark)[2] for line in content.split(b"\n") if mark in line]
     if printed:
-        found = [pair for line in printed for pair in _printed("{" + line)]
+        found = [pair for line in printed for pair in _printed(line)]
     else:
         try:
-            found = _reported(json.loads(text))
-        except (ValueError, RecursionError):
-            found = [(text, "")] if "\n\n\u2014 " in text else []
+            found = _reported(parse_json(content))
+        except ValueError:
+            found = _bare(content)
     if not found:
         raise UsageError(f"{source} holds no anchor: no AUDIT_CHECKPOINT line, no RiskAuditReport, no signed note")
     return [_anchor(note, key, source) for note, key in found]
@@ -316,12 +324,20 @@ def _anchor(note: str, key: str, source: str) -> Anchor:
     return Anchor(checkpoint, key, source)
 
 
-def _printed(line: str) -> list[tuple[str, str]]:
+def _bare(content: bytes) -> list[tuple[str, str]]:
     try:
-        document = json.loads(line)
-    except (ValueError, RecursionError):
+        return [(content.decode(), "")] if "\n\n\u2014 " in content.decode() else []
+    except UnicodeDecodeError:
+        return []
+
+
+def _printed(line: bytes) -> list[tuple[str, str]]:
+    try:
+        document = parse_json(line)
+    except ValueError:
         return []  # cut off in the middle
-    return [(str(document["note"]), str(document.get("key") or ""))] if "note" in document else []
+    note, key = document.get("note"), document.get("key")
+    return [(note, key)] if isinstance(note, str) and isinstance(key, str) else []
 
 
 def _reported(document: object) -> list[tuple[str, str]]:
@@ -371,20 +387,48 @@ def holds_more_than_a_record(rest: bytes) -> bool:
     return False
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(name)
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number of JSON, or too large for one")
+
+
+def _float(text: str) -> float:
+    return float(text) if math.isfinite(float(text)) else _refuse(text)
+
+
+def _int(text: str) -> int:
+    return int(text) if len(text) <= DIGITS or math.isfinite(float(text)) else _refuse(text)
+
+
+_DECODER = json.JSONDecoder(parse_float=_float, parse_int=_int, parse_constant=_refuse)
+
+
+def parse_json(document: bytes) -> Any:  # noqa: ANN401 -- whatever it says
+    """Return what a JSON document says; raises ValueError if it is none, or not as section 2 wants it."""
+    if document.count(b"[") + document.count(b"{") > MAX_NESTING and _depth(document) > MAX_NESTING:
+        raise ValueError("lists and objects are nested too deeply")
+    if b"\\u" in document and any(escape[1] for escape in ESCAPE.finditer(document)):
+        raise ValueError("half of a surrogate pair stands alone")
+    return _DECODER.decode(document.decode())
+
+
+def _depth(document: bytes) -> int:
+    depth = deepest = 0
+    for bracket in re.findall(rb"[\[\]{}]", STRING.sub(b"", document)):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def parse_record(record: bytes) -> dict[str, Any] | None:
     """Return the nine fields of a record, or None if it is not JSON of exactly these."""
     try:
-        fields = json.loads(record.decode(), parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        fields = parse_json(record)
+    except ValueError:
         return None
     if not isinstance(fields, dict) or list(fields) != FIELDS:
         return None
     texts = all(isinstance(fields[name], str) for name in ("ts", "event_id", "event_type", "priority", "source"))
-    numbers = all(type(fields[name]) is int and abs(fields[name]) < 1 << 64 for name in ("seq", "timestamp_ns"))
+    numbers = all(type(fields[name]) is int and -NEVER <= fields[name] < 1 << 64 for name in ("seq", "timestamp_ns"))
     return fields if texts and numbers and fields["priority"] in PRIORITIES else None
 
 
@@ -442,8 +486,7 @@ def find_sets(directories: list[str], unreadable: list[OSError]) -> list[list[Se
     sets: dict[tuple[str, str], list[list[Segment]]] = {}
     seen: set[str] = set()
     for top in directories:
-        for directory in sorted(_walk(top)):
-            real = os.path.realpath(directory)
+        for directory, real in sorted(_walk(top)):
             if real in seen:
                 continue
             seen.add(real)
@@ -486,17 +529,18 @@ def _equal(one: Segment, other: Segment) -> bool:
     return len(digests) == 1
 
 
-def _walk(top: str) -> Iterator[str]:
-    waiting = [top]
+def _walk(top: str) -> Iterator[tuple[str, str]]:
+    """Yield a directory and all below, each with its real path; below the first one no link is followed."""
+    waiting = [(top, os.path.realpath(top))]
     while waiting:
-        directory = waiting.pop()
-        yield directory
+        directory, real = waiting.pop()
+        yield directory, real
         try:
             with os.scandir(directory) as entries:
-                inside = [e.path for e in entries if e.is_dir(follow_symlinks=False) and e.name != "lost+found"]
+                inside = [e for e in entries if e.is_dir(follow_symlinks=False) and e.name != "lost+found"]
         except OSError:
             continue  # listing its segments says so
-        waiting += inside
+        waiting += [(entry.path, os.path.join(real, entry.name)) for entry in inside]
 
 
 def is_locked(path: str) -> bool:
@@ -710,7 +754,7 @@ class Incarnation:
         if self.hole is None:
             self.tree.add(line.hash)
         ts = TS.match(line.record)
-        self.last_ts = ts[1].decode("utf-8", "replace") if ts else self.last_ts
+        self.last_ts = ts[1].decode("utf-8", "replace") if ts and ts[1] else self.last_ts
         self.first_ts = self.first_ts or self.last_ts
         if line.altered:
             self.events += CONTROL not in line.record
@@ -788,7 +832,8 @@ class Incarnation:
             self._seal(seq, data)
         elif kind == "AUDIT_GAP":
             events = data.get("events")
-            self.gap_events += events if type(events) is int else 0
+            if type(events) is int and 0 <= events < NEVER:
+                self.gap_events = min(self.gap_events + events, NEVER - 1)
             self._find("gap", "declared_gap", f"{events} events are not in the log: {data.get('reason')}", seq)
         elif kind == "AUDIT_RECOVERED" and isinstance(data.get("incarnation"), str):
             self.recovered += [data] if data["incarnation"] and len(self.recovered) < MAX_RECOVERED else []
@@ -956,20 +1001,41 @@ class Declaration(NamedTuple):
 
 def parse_declaration(data: dict[str, Any], by: str, seq: int) -> Declaration | None:
     """Return what the data of an AUDIT_PRUNED record says, or None if it contradicts itself."""
-    records, sealed, last_ns = (data.get(name) for name in ("records", "sealed", "timestamp_ns"))
-    nodes = data.get("edge")
-    if type(records) is not int or type(sealed) is not int or type(last_ns) is not int or not isinstance(nodes, list):
+    if not _has_all_of_a_declaration(data):
         return None
-    edge = [node for node in (unbase64(str(text)) for text in nodes) if node is not None and len(node) == 32]
-    if not 0 <= sealed <= records or not edge or len(edge) != len(nodes) or len(edge) != records.bit_count():
+    records, sealed = data["records"], data["sealed"]
+    edge = [node for node in map(unbase64, data["edge"]) if node is not None and len(node) == 32]
+    ones = bin(records).count("1")  # noqa: FURB161 -- int.bit_count came with Python 3.10
+    if records == 0 or sealed > records or not len(data["edge"]) == len(edge) == ones:
         return None
     tree = Tree(set())
     tree.resume(records, edge)
-    if tree.root(records) != unbase64(str(data.get("root"))):
+    if tree.root(records) != unbase64(data["root"]):
         return None
-    name, stream, key = (str(data.get(member)) for member in ("incarnation", "stream", "public_key"))
-    closed = data.get("closed") is True
+    name, stream, key = data["incarnation"], data["stream"], data["public_key"]
+    closed, last_ns = data["closed"], data["timestamp_ns"]
     return Declaration(name, stream, key, previous_of(data), records, edge, sealed, last_ns, closed, by, seq)
+
+
+def _has_all_of_a_declaration(data: dict[str, Any]) -> bool:
+    """Say whether every member is there that a verifier, or a person, needs, and of the right type."""
+    texts = [data.get(name) for name in ("incarnation", "stream", "public_key", "root", "first_ts", "last_ts")]
+    counts = [data.get(name) for name in ("records", "sealed", "events", "gap_events")]
+    last_ns, previous = data.get("timestamp_ns"), data.get("previous")
+    for name in ("segments", "edge"):
+        if not isinstance(data.get(name), list):
+            return False
+        texts += data[name]
+    if not isinstance(previous, list) or not all(isinstance(entry, dict) for entry in previous):
+        return False
+    texts += [entry.get(name) for entry in previous for name in ("incarnation", "checkpoint")]
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(type(count) is int and 0 <= count < NEVER for count in counts)
+        and type(last_ns) is int
+        and -NEVER <= last_ns < 1 << 64
+        and isinstance(data.get("closed"), bool)
+    )
 
 
 class Declarations:

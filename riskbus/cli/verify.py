@@ -51,7 +51,7 @@ def add_to(commands: "_SubParsersAction[Any]") -> None:
     parser.add_argument(
         "directories",
         metavar="DIR",
-        type=Path,
+        type=_directory,
         nargs="+",
         help="a stream's directory, or one above several; several where a log is spread over them",
     )
@@ -61,6 +61,12 @@ def add_to(commands: "_SubParsersAction[Any]") -> None:
         "--jobs", metavar="N", type=_jobs, default=len(os.sched_getaffinity(0)), help="processes; one for each core"
     )
     parser.set_defaults(run=run)
+
+
+def _directory(text: str) -> Path:
+    if not text:  # as of a variable that nobody set; Path takes it for the working directory
+        raise ArgumentTypeError("the path is empty")
+    return Path(text)
 
 
 def _jobs(text: str) -> int:

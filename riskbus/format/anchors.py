@@ -1,14 +1,16 @@
 """Reading checkpoints that were kept away from the volume."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-
-import orjson
 
 from riskbus.errors import FormatError
 from riskbus.format import checkpoint
 from riskbus.format.checkpoint import Checkpoint
 from riskbus.format.output import ANCHOR
+from riskbus.format.record import load_json
+
+_MARK = ANCHOR + b"{"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +52,32 @@ def _anchor(note: str, key: str, source: str) -> Anchor:
 
 
 def _pairs(content: bytes) -> Iterator[tuple[str, str]]:
-    lines = [line[line.index(ANCHOR) + len(ANCHOR) :] for line in content.splitlines() if ANCHOR in line]
+    lines = [line[line.index(_MARK) + len(ANCHOR) :] for line in content.split(b"\n") if _MARK in line]
     if lines:
         for line in lines:
-            try:
-                fields = orjson.loads(line)
-                yield str(fields["note"]), str(fields["key"])
-            except (ValueError, KeyError, TypeError):
-                continue  # a line that was cut off in the middle; the others count
+            with suppress(FormatError):  # a line that was cut off in the middle; the others count
+                fields = load_json(line)
+                note, key = (fields.get("note"), fields.get("key")) if isinstance(fields, dict) else (None, None)
+                if isinstance(note, str) and isinstance(key, str):
+                    yield note, key
         return
     try:
-        document = orjson.loads(content)
-    except orjson.JSONDecodeError:
+        document = load_json(content)
+    except FormatError:
         if b"\n\n\xe2\x80\x94 " in content:  # the em dash of a signature line
-            yield content.decode("utf-8", "replace"), ""
+            with suppress(UnicodeDecodeError):
+                yield content.decode(), ""
         return
     yield from _reports(document)
 
 
-def _reports(value: object) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        if value.get("checkpoint") and value.get("publicKey"):
-            yield str(value["checkpoint"]), str(value["publicKey"])
-        for item in value.values():
-            yield from _reports(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _reports(item)
+def _reports(document: object) -> Iterator[tuple[str, str]]:
+    waiting = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if value.get("checkpoint") and value.get("publicKey"):
+                yield str(value["checkpoint"]), str(value["publicKey"])
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value

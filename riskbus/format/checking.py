@@ -112,7 +112,8 @@ class IncarnationChecker:
         starts_well = block.first == self._next and (self._begun or block.first == self._first)
         opens = block.first > 0 or bool(block.controls and block.controls[0].seq == 0)
         ends = self.summary.closed or any(b'"AUDIT_CLOSE"' in control.record for control in block.controls)
-        if not starts_well or not opens or ends or end > self._limit or self._copies:
+        timed = block.first_ts and block.last_ts  # else the time of another record counts
+        if not starts_well or not opens or ends or not timed or end > self._limit or self._copies:
             return False
         file = self._place.file
         self._begun, self._blame = True, Severity.TAMPERING
@@ -126,7 +127,7 @@ class IncarnationChecker:
         for control in block.controls:
             place = Place(file, number + control.seq - block.first, byte + control.offset)
             self._contents.take(control.seq, control.record, place)
-        self.summary.last_ts = block.last_ts or self.summary.last_ts
+        self.summary.last_ts = block.last_ts
         self._contents.last_ns = block.last_ns if block.last_ns >= 0 else self._contents.last_ns
         return True
 

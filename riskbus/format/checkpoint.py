@@ -17,6 +17,7 @@ from riskbus.errors import FormatError
 
 _ED25519 = b"\x01"  # the signature type of signed-note
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
+_NAME = re.compile(r"[^\s+]+")
 _SIGNATURE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)")
 
 
@@ -73,7 +74,8 @@ def parse(note: str) -> Checkpoint:
     """
     text, separator, signatures = note.rpartition("\n\n")
     lines = text.split("\n")
-    if not separator or not signatures.endswith("\n") or len(lines) < 3:  # noqa: PLR2004 -- origin, size, root
+    long_enough = len(lines) >= len(("origin", "size", "root"))
+    if not separator or not signatures.endswith("\n") or not long_enough or not all(lines):
         raise FormatError("not a signed note: a text, an empty line and signature lines were expected")
     origin, size, root = lines[:3]
     if not origin or not _SIZE.fullmatch(size):
@@ -93,13 +95,15 @@ def verify(note: str, verifier_key: str) -> Checkpoint:
     name, key_id, public = parse_verifier_key(verifier_key)
     checkpoint = parse(note)
     text, _, signatures = note.rpartition("\n\n")
+    if checkpoint.origin != name:
+        raise FormatError(f"a checkpoint of {checkpoint.origin} and a key of {name}")
     signed = False
-    for line in signatures.splitlines():
+    for line in signatures.removesuffix("\n").split("\n"):  # no other line ends: a text may hold U+2028
         match = _SIGNATURE.fullmatch(line)
-        if not match or match[1] != name:
-            continue
-        blob = _base64(match[2])
-        if blob[:4] != key_id:
+        blob = _base64(match[2]) if match else b""
+        if not match or len(blob) <= len(key_id):
+            raise FormatError("a line after the empty line is no signature")
+        if match[1] != name or blob[:4] != key_id:
             continue
         try:
             public.verify(blob[4:], f"{text}\n".encode())
@@ -120,7 +124,12 @@ def parse_verifier_key(text: str) -> tuple[str, bytes, Ed25519PublicKey]:
     name, _, rest = text.partition("+")
     stated, _, encoded = rest.partition("+")
     public = _base64(encoded)
-    if not name or public[:1] != _ED25519 or len(public) != 1 + 32 or stated != _key_id(name, public).hex():
+    if (
+        not _NAME.fullmatch(name)
+        or public[:1] != _ED25519
+        or len(public) != 1 + 32
+        or stated != _key_id(name, public).hex()
+    ):
         raise FormatError("not a verifier key: name, key identifier and Ed25519 key joined by + were expected")
     return name, bytes.fromhex(stated), Ed25519PublicKey.from_public_bytes(public[1:])
 

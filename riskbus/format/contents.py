@@ -8,13 +8,14 @@ from riskbus.errors import FormatError
 from riskbus.format.blocks import CONTROL_MARK, timestamp_of
 from riskbus.format.findings import Findings, Place, Severity
 from riskbus.format.pruning import Pruned
-from riskbus.format.record import FORMAT_VERSION, decode, has_right_types
+from riskbus.format.record import FORMAT_VERSION, read
 from riskbus.format.recovery import KIND as RECOVERED
 from riskbus.format.recovery import Recovered, parse_recovered
 from riskbus.format.seals import Seals
 
 SEAL_PATIENCE_NS = 60 * 10**9
 """A healthy writer seals within a second; a minute allows for a volume that hung."""
+_MOST_EVENTS = (1 << 63) - 1  # as many as there are numbers for
 _MAX_RECOVERED = 1000  # AUDIT_RECOVERED of an incarnation about earlier ones: one for each process that was killed
 
 
@@ -32,7 +33,7 @@ class Summary:
         sealed: how many the newest good checkpoint covers.
         unsealed: how many no good checkpoint covers, checkpoints not counted.
         anchored: how many the largest matching anchor covers.
-        gap_events: events that AUDIT_GAP records declare lost.
+        gap_events: events that AUDIT_GAP records declare lost, at most 2^63 - 1.
         first_ts: time of the first record.
         last_ts: time of the last record.
         closed: whether it ended with AUDIT_CLOSE.
@@ -117,13 +118,10 @@ class Contents:
         A good checkpoint shows that records are as they were written, so only those that none covers need this.
         """
         try:
-            fields = decode(record)
+            return read(record)
         except FormatError:
-            fields = {}
-        if fields and has_right_types(fields):
-            return fields
-        self._strange.append((seq, place))
-        return None
+            self._strange.append((seq, place))
+            return None
 
     def _open(self, seq: int, data: dict[str, Any], place: Place) -> None:
         summary = self._summary
@@ -154,7 +152,8 @@ class Contents:
 
     def _declare(self, seq: int, data: dict[str, Any], place: Place) -> None:
         events = data.get("events")
-        self._summary.gap_events += events if type(events) is int else 0
+        if type(events) is int and 0 <= events <= _MOST_EVENTS:
+            self._summary.gap_events = min(self._summary.gap_events + events, _MOST_EVENTS)
         message = f"the writer declares {events} events lost: {data.get('reason', 'no reason given')}"
         self._findings.add("gap", Severity.DECLARED_GAP, message, seq, place)
 

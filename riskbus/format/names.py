@@ -10,7 +10,7 @@ from dataclasses import dataclass
 SUFFIX = ".jsonl"
 COMPRESSED = ".gz"
 _NAME = re.compile(
-    r"(?P<stem>.+)-(?P<incarnation>[0-9a-f]{32})-(?P<n>[0-9]{6,})-(?P<first_seq>[0-9]{12,})\.jsonl(\.gz)?"
+    r"(?P<stem>.+)-(?P<incarnation>[0-9a-f]{32})-(?P<n>[0-9]{6,19})-(?P<first_seq>[0-9]{12,19})\.jsonl(\.gz)?"
 )
 
 

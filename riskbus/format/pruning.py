@@ -11,8 +11,12 @@ from typing import Any
 
 from riskbus.errors import FormatError
 from riskbus.format.merkle import Tree
+from riskbus.format.record import is_timestamp
 
 KIND = "AUDIT_PRUNED"
+_TEXTS = ("incarnation", "stream", "public_key", "root", "first_ts", "last_ts")
+_COUNTS = ("records", "sealed", "events", "gap_events")
+_HASH = 32  # bytes of SHA-256
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +82,57 @@ def parse_pruned(data: Mapping[str, Any]) -> Pruned:
     Raises:
         FormatError: something is missing, of another type, or does not fit the rest.
     """
-    try:
-        pruned = Pruned(
-            incarnation=str(data["incarnation"]),
-            stream=str(data["stream"]),
-            public_key=str(data["public_key"]),
-            previous=tuple((str(item["incarnation"]), str(item["checkpoint"])) for item in data["previous"]),
-            segments=tuple(str(name) for name in data["segments"]),
-            records=int(data["records"]),
-            edge=b"".join(b64decode(node, validate=True) for node in data["edge"]),
-            sealed=int(data["sealed"]),
-            events=int(data["events"]),
-            gap_events=int(data["gap_events"]),
-            first_ts=str(data["first_ts"]),
-            last_ts=str(data["last_ts"]),
-            last_ns=int(data["timestamp_ns"]),
-            closed=data["closed"] is True,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"not what AUDIT_PRUNED says: {error!r}") from None
-    fits = 0 <= pruned.sealed <= pruned.records and len(pruned.edge) == 32 * pruned.records.bit_count()
-    if not fits or b64encode(Tree(pruned.records, pruned.edge).root()).decode() != data.get("root"):
+    simple = all(isinstance(data.get(name), str) for name in _TEXTS) and all(_is_count(data.get(n)) for n in _COUNTS)
+    lists = _are_texts(data.get("segments")) and _are_texts(data.get("edge")) and _are_earlier(data.get("previous"))
+    if (
+        not simple
+        or not lists
+        or not is_timestamp(data.get("timestamp_ns"))
+        or not isinstance(data.get("closed"), bool)
+    ):
+        raise FormatError("not what AUDIT_PRUNED says: something is missing, or of another type")
+    pruned = Pruned(
+        incarnation=data["incarnation"],
+        stream=data["stream"],
+        public_key=data["public_key"],
+        previous=tuple((item["incarnation"], item["checkpoint"]) for item in data["previous"]),
+        segments=tuple(data["segments"]),
+        records=data["records"],
+        edge=b"".join(map(_node, data["edge"])),
+        sealed=data["sealed"],
+        events=data["events"],
+        gap_events=data["gap_events"],
+        first_ts=data["first_ts"],
+        last_ts=data["last_ts"],
+        last_ns=data["timestamp_ns"],
+        closed=data["closed"],
+    )
+    fits = pruned.sealed <= pruned.records > 0 and len(pruned.edge) == _HASH * pruned.records.bit_count()
+    if not fits or b64encode(Tree(pruned.records, pruned.edge).root()).decode() != data["root"]:
         raise FormatError("AUDIT_PRUNED contradicts itself: records, edge, root and sealed do not fit together")
     return pruned
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _are_earlier(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(item, dict) and isinstance(item.get("incarnation"), str) and isinstance(item.get("checkpoint"), str)
+        for item in value
+    )
+
+
+def _node(text: str) -> bytes:
+    try:
+        node = b64decode(text, validate=True)
+    except ValueError:
+        node = b""
+    if len(node) != _HASH or b64encode(node).decode() != text:  # one spelling of many is right
+        raise FormatError("not what AUDIT_PRUNED says: its edge is not of hashes")
+    return node

@@ -10,6 +10,7 @@ Its line in the file is the same bytes with `,"hash":"<base64>"` put in before t
 it. The hash is the RFC 6962 leaf hash of the record, so it covers every byte of the line but its own.
 """
 
+import re
 from base64 import b64decode
 from binascii import b2a_base64
 from collections.abc import Mapping
@@ -38,6 +39,9 @@ _NAME_LIMIT = 1024  # characters of source and event_id that a record which woul
 _SMALL_PAYLOAD = 1000  # bytes that stay in a record that is too long
 _DEPTH_LIMIT = 32  # nesting that a payload which orjson refused keeps
 _INT_LIMIT = 1 << 63
+_MAX_NESTING = 500
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_BRACKET = re.compile(rb"[\[\]{}]")
 _PRIORITIES = frozenset(priority.name for priority in EventPriority)
 
 dumps = orjson.dumps
@@ -148,10 +152,54 @@ def decode(record: bytes) -> dict[str, Any]:
     return fields
 
 
-def has_right_types(fields: Mapping[str, Any]) -> bool:
-    """Whether the nine fields of a record are of the types that they must be."""
-    texts = all(isinstance(fields[name], str) for name in ("ts", "event_id", "event_type", "source"))
-    return texts and fields["priority"] in _PRIORITIES and type(fields["timestamp_ns"]) is int
+def read(record: bytes) -> dict[str, Any]:
+    """Return the fields of a record that is all that the format asks for; `decode` also takes what a reader can use.
+
+    Raises:
+        FormatError: it is not JSON as docs/format.md wants it, or its fields are not the nine, or not of their types.
+    """
+    fields = decode(record)
+    if too_deep(record):
+        raise FormatError("lists and objects are nested too deeply")
+    texts = all(isinstance(fields[name], str) for name in ("ts", "event_id", "event_type", "priority", "source"))
+    if not texts or fields["priority"] not in _PRIORITIES or not is_timestamp(fields["timestamp_ns"]):
+        raise FormatError("a field is not of the type that it must have")
+    return fields
+
+
+def is_timestamp(value: object) -> bool:
+    """Whether a value is a whole number from -2^63 to 2^64 - 1, which is what `timestamp_ns` may be."""
+    return type(value) is int and -(1 << 63) <= value < 1 << 64
+
+
+def load_json(document: bytes) -> object:
+    """Return what a JSON document says.
+
+    Raises:
+        FormatError: it is none, or not as docs/format.md wants it.
+    """
+    if too_deep(document):
+        raise FormatError("lists and objects are nested too deeply")
+    try:
+        value: object = orjson.loads(document)
+    except orjson.JSONDecodeError as error:
+        raise FormatError(f"not JSON: {error}") from None
+    return value
+
+
+def too_deep(document: bytes) -> bool:
+    """Whether lists and objects stand in each other to more than 500 levels; every parser of JSON has such a limit.
+
+    Counts brackets outside of strings, so that it does not depend on what a parser makes of the document.
+    """
+    if document.count(b"[") + document.count(b"{") <= _MAX_NESTING:
+        return False
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", document)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > _MAX_NESTING:
+            return True
+    return False
 
 
 def as_json(value: object) -> object:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from riskbus.errors import FormatError
 from riskbus.format.findings import Finding
-from riskbus.format.record import decode, has_right_types, leaf_hash, renumber, to_line
+from riskbus.format.record import leaf_hash, read, renumber, to_line
 
 KIND = "AUDIT_RECOVERED"
 _NEVER = 1 << 63  # a number that no record reaches
@@ -60,11 +60,10 @@ class Recovered:
         """Return the record of the log's own with this number that was never finished, None if it names none."""
         record = self.unfinished.encode()
         try:
-            fields = decode(record)
+            fields = read(record)
         except FormatError:
             return None
-        own = has_right_types(fields) and fields["event_type"].startswith("AUDIT_")
-        return record if own and fields["seq"] == seq else None
+        return record if fields["event_type"].startswith("AUDIT_") and fields["seq"] == seq else None
 
 
 def parse_recovered(data: object) -> Recovered | None:

@@ -64,9 +64,9 @@ class Selection:
         kind = str(fields["event_type"])
         if kind not in self.types if self.types else kind.startswith(RESERVED_PREFIX) and not self.control:
             return False
-        if self.priorities and fields["priority"] not in self.priorities:
+        if self.priorities and str(fields["priority"]) not in self.priorities:
             return False
-        if self.event_ids and fields["event_id"] not in self.event_ids:
+        if self.event_ids and str(fields["event_id"]) not in self.event_ids:
             return False
         if self.sources and not any(fnmatchcase(str(fields["source"]), pattern) for pattern in self.sources):
             return False

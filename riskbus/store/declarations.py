@@ -10,7 +10,7 @@ from riskbus.errors import FormatError
 from riskbus.format.anchors import Anchor
 from riskbus.format.findings import Finding, Severity
 from riskbus.format.pruning import KIND, Pruned, parse_pruned
-from riskbus.format.record import decode, from_line, leaf_hash
+from riskbus.format.record import from_line, leaf_hash, read
 from riskbus.store.logs import IncarnationFiles
 from riskbus.store.reading import open_segment
 
@@ -87,9 +87,9 @@ def control_records(segment: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
             if b'"event_type":"AUDIT_' in line and line.endswith(b"\n"):
                 with suppress(FormatError):
                     record, stated = from_line(line)
-                    fields = decode(record)
+                    fields = read(record)
                     if leaf_hash(record) == stated and isinstance(fields["data"], dict):
-                        yield fields["seq"], str(fields["event_type"]), fields["data"]
+                        yield fields["seq"], fields["event_type"], fields["data"]
 
 
 def _declarations_in(segment: Path, incarnation: str) -> Iterator[Declaration]:

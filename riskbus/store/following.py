@@ -14,7 +14,7 @@ from riskbus.errors import FormatError
 from riskbus.format.names import SegmentName
 from riskbus.format.selection import Entry, read_entry
 from riskbus.store.history import Extent, Notice
-from riskbus.store.reading import compressed_path, lines_backwards, open_segment
+from riskbus.store.reading import compressed_path, lines_backwards, open_plain, open_segment
 from riskbus.store.stream import list_segments
 
 
@@ -108,7 +108,7 @@ def _with_successors(found: Iterable[SegmentName]) -> list[tuple[SegmentName, Se
 def _whole_lines(path: Path) -> tuple[int | None, int | None]:
     """Return how many bytes of whole lines a segment has, and the number of its last record; None if compressed."""
     try:
-        file = path.open("rb")
+        file = open_plain(path)
     except FileNotFoundError:
         compressed_path(path).stat()
         return None, None

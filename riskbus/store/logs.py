@@ -1,7 +1,9 @@
 """Finding the logs in directories: which segments make up an incarnation, wherever they lie."""
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,10 +110,10 @@ def _incarnation(group: list[SegmentFile]) -> IncarnationFiles:
 def _look_at(directory: Path, name: SegmentName) -> SegmentFile:
     path = directory / str(name)
     for candidate in (path, compressed_path(path)):
-        try:
-            return SegmentFile(name, path, printable(candidate.name), candidate.lstat().st_size)
-        except FileNotFoundError:
-            continue
+        with suppress(FileNotFoundError):
+            status = candidate.lstat()
+            if stat.S_ISREG(status.st_mode):  # whatever else has the name, the compressed one counts
+                return SegmentFile(name, path, printable(candidate.name), status.st_size)
     return SegmentFile(name, path, printable(path.name), 0)  # removed since it was listed; opening it says so
 
 
@@ -119,17 +121,22 @@ def _directories(roots: Iterable[Path]) -> Iterator[Path]:
     """Yield every directory once. Symbolic links in them are not followed, so there is an end."""
     seen = set()
     for root in roots:
-        found = []
-        for directory, children, _ in os.walk(root, onerror=_refuse):
-            children[:] = [child for child in children if child != "lost+found"]  # fsck's, and only root may look
-            found.append(directory)
-        for directory in sorted(found):
-            real = os.path.realpath(directory)
+        for directory, real in sorted(_walk(root)):
             if real not in seen:
                 seen.add(real)
                 yield Path(directory)
 
 
-def _refuse(error: OSError) -> None:
-    """End a walk at what may not be read: what was not looked at must not look fine."""
-    raise error
+def _walk(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield a directory and every one below, as deep as they may be, each with the path that no link is in.
+
+    What may not be read is passed over here; whoever lists its segments is told.
+    """
+    waiting = [(str(root), os.path.realpath(root))]
+    while waiting:
+        directory, real = waiting.pop()
+        yield directory, real
+        with suppress(OSError), os.scandir(directory) as entries:
+            inside = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+            inside = [entry for entry in inside if entry.name != "lost+found"]  # fsck's; only root may look
+            waiting += [(entry.path, f"{real.rstrip('/')}/{entry.name}") for entry in inside]

@@ -16,6 +16,7 @@ The contract:
 import errno
 import fcntl
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def sync(descriptor: int) -> None:
 def sync_file(path: Path) -> bool:
     """Force a file that another process wrote to stable storage; whether that succeeded, and may be relied on."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = open_regular(path)
     except OSError:
         return False
     try:
@@ -88,11 +89,33 @@ def forget_cached(path: Path) -> None:
     After a failed sync the page cache still shows what the device never got; what is to be relied on is read anew.
     Call `sync_file` first: what is not yet written stays cached.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    descriptor = open_regular(path)
     try:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         close(descriptor)
+
+
+def open_regular(path: Path) -> int:
+    """Open a file for reading, and return its descriptor.
+
+    What is no regular file is as if it were not there: a symbolic link leads to what somebody else chose, and whoever
+    opens a FIFO waits for its writer.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: the kernel refused.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:  # a symbolic link; a socket
+            raise FileNotFoundError(errno.ENOENT, "there is no regular file", os.fspath(path)) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        close(descriptor)
+        raise FileNotFoundError(errno.ENOENT, "there is no regular file", os.fspath(path))
+    return descriptor
 
 
 def sync_directory(directory: Path) -> None:
@@ -129,7 +152,7 @@ def point_symlink(link: Path, target: str) -> None:
 def is_locked(path: Path) -> bool:
     """Whether a living process writes this segment."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = open_regular(path)
     except OSError:
         return False
     try:

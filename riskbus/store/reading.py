@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from riskbus.format.names import COMPRESSED
+from riskbus.store import posix
 
 _BLOCK = 1 << 20
 _GZIP = 31  # for zlib: the largest window, and gzip's header and trailer
@@ -29,13 +30,20 @@ def compressed_path(path: Path) -> Path:
 def stored_size(path: Path) -> int:
     """Return how many bytes the segment of this name takes, compressed or not; raises OSError as the kernel does."""
     try:
-        return path.stat().st_size
+        with open_plain(path) as file:
+            return os.fstat(file.fileno()).st_size
     except FileNotFoundError:
-        return compressed_path(path).stat().st_size
+        with open_plain(compressed_path(path)) as file:
+            return os.fstat(file.fileno()).st_size
+
+
+def open_plain(path: Path) -> BufferedReader:
+    """Open a segment that is not compressed; raises FileNotFoundError if there is no such regular file, or OSError."""
+    return os.fdopen(posix.open_regular(path), "rb")
 
 
 def open_segment(path: Path) -> BinaryIO:
-    """Open the segment of this name for reading from its start, compressed or not.
+    """Open the segment of this name for reading from its start, compressed or not; only regular files count.
 
     A part that cannot be decompressed appears as one line that says so, which is no record; what follows is read on.
     The result cannot seek if the segment is compressed.
@@ -44,14 +52,14 @@ def open_segment(path: Path) -> BinaryIO:
         OSError: as the kernel does, FileNotFoundError if neither file is there.
     """
     try:
-        return path.open("rb")
+        return open_plain(path)
     except FileNotFoundError:
         return open_compressed(compressed_path(path))
 
 
 def open_compressed(file: Path) -> BinaryIO:
     """Open a compressed segment by its own name, as `open_segment` does."""
-    return BufferedReader(_Members(file.open("rb")), _BLOCK)
+    return BufferedReader(_Members(open_plain(file)), _BLOCK)
 
 
 def find_last(path: Path, pick: Callable[[bytes], _Found | None]) -> _Found | None:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
 
 from riskbus.format.blocks import MAX_LINE_BYTES, Block, scan
+from riskbus.store import posix
 
 _PIECE_BYTES = 1 << 19  # what a processor's cache holds; larger pieces are slower
 WHOLE = 1 << 63
@@ -133,7 +134,7 @@ class Scanner:
 
 
 def _scan_file(path: Path, byte: int, length: int) -> Block | None:
-    with path.open("rb", buffering=0) as file:
+    with os.fdopen(posix.open_regular(path), "rb", buffering=0) as file:
         file.seek(byte)
         return scan(file.read(length) or b"")
 

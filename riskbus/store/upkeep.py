@@ -6,6 +6,7 @@ the processor of the process that trades is taken. It may be killed at any momen
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -136,9 +137,10 @@ def _compressible(task: Task, now: float) -> Iterator[Path]:
 def _quiet(directory: Path, name: SegmentName, since: float) -> Path | None:
     path = directory / str(name)
     try:
-        return path if path.lstat().st_mtime < since else None
+        status = path.lstat()
     except FileNotFoundError:  # it is compressed
         return None
+    return path if stat.S_ISREG(status.st_mode) and status.st_mtime < since else None
 
 
 class Pace:

@@ -16,7 +16,7 @@ from riskbus.format.findings import NOWHERE, Dimension, Finding, Place, Severity
 from riskbus.store import posix
 from riskbus.store.declarations import Declarations
 from riskbus.store.logs import IncarnationFiles, SegmentFile, find_incarnations, printable
-from riskbus.store.reading import open_segment
+from riskbus.store.reading import open_plain, open_segment
 from riskbus.store.recoveries import Checked, recovered
 from riskbus.store.scanning import Piece, Scanner
 
@@ -264,7 +264,7 @@ class _Reading:
 
 
 def _load(path: Path, piece: Piece) -> bytes:
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         file.seek(piece.byte)
         return file.read(piece.length)
 

@@ -145,6 +145,15 @@ def declared_gap() -> Case:
 
 
 @case
+def gaps_that_no_log_can_have() -> Case:
+    """More events than there are numbers for, fewer than none, and no number."""
+    scribe = Scribe().open().checkpoint()
+    for events in (2**64 - 1, 2**63 - 1, 2**63 - 1, 2**63 - 1, -7, "7", 7.5, None):
+        scribe.control("AUDIT_GAP", reason="the ring was full", events=events)
+    return Case("The writer declares gaps of sizes that cannot be.", one(scribe.close()), 4, kinds_of("gap"))
+
+
+@case
 def anchors_of_another_stream() -> Case:
     """Verifying the wrong directory must not look like success."""
     other = Scribe(3, stream="other/stream/risk_audit").open().checkpoint()

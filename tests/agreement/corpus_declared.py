@@ -110,6 +110,47 @@ def pruned_by_a_declaration_that_contradicts_itself() -> Case:
     return Case(about, one(second), 3, kinds_of("absent"))
 
 
+def _respelled(node: str) -> str:
+    """Return base64 of the same bytes that nobody writes: its spare bits are not 0."""
+    digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    return f"{node[:-2]}{digits[digits.index(node[-2]) + 1]}="
+
+
+NO_DECLARATIONS: dict[str, dict[str, object]] = {
+    **{f"{name}-missing": {name: ...} for name in _pruned(finished(0), 0).payload(1) if name != "reason"},
+    "records-that-is-a-text": {"records": "9"},
+    "records-with-a-fraction": {"records": 9.5},
+    "sealed-that-is-a-text": {"sealed": "1"},
+    "sealed-below-0": {"sealed": -1},
+    "timestamp_ns-that-is-a-text": {"timestamp_ns": "5"},
+    "events-that-is-a-text": {"events": "5"},
+    "gap_events-that-is-too-large": {"gap_events": 2**63},
+    "closed-that-is-a-number": {"closed": 1},
+    "previous-that-is-a-text": {"previous": "abc"},
+    "previous-without-its-members": {"previous": [{}]},
+    "segments-that-is-a-number": {"segments": 5},
+    "segments-of-numbers": {"segments": [5]},
+    "edge-of-numbers": {"edge": [5]},
+    "edge-with-spare-bits": {
+        "edge": [_respelled(node) for node in _pruned(finished(0), 0, ends=(3,)).payload(1)["edge"]]
+    },
+    "edge-with-a-line-feed": {"edge": [f"{node}\n" for node in _pruned(finished(0), 0, ends=(3,)).payload(1)["edge"]]},
+}
+"""Changes of the payload of AUDIT_PRUNED after which it declares nothing; `...` for a member that is not there."""
+
+
+def pruned_by(change: dict[str, object]) -> Case:
+    """Return a log whose oldest segment is gone, and declared with these members in the place of the right ones."""
+    first = finished(0)
+    files = first.files(3)
+    del files[first.name(0, 0)]
+    payload = _pruned(first, 0, ends=(3,)).payload(1827) | change
+    second = Scribe(1).open(finished(0)).checkpoint()
+    second.control(KIND, **{name: value for name, value in payload.items() if value is not ...})
+    about = "An incarnation lacks its beginning; an AUDIT_PRUNED that is none declares it."
+    return Case(about, files | one(second.checkpoint()), 1, kinds_of("missing", "keyless", "anchor"))
+
+
 @case
 def ingested() -> Case:
     """Two records are the end of the killed incarnation; the next stands in the incarnation of the run."""

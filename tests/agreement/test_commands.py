@@ -1,10 +1,12 @@
 """Both verifiers as commands: same arguments, same exit codes, same document, and one sentence for what goes wrong."""
 
 import ast
+import gzip
 import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -21,6 +23,29 @@ COMMANDS = {
     "riskbus verify": [sys.executable, "-m", "riskbus", "verify"],
     "verify_audit.py": [sys.executable, "-I", "-S", str(PROGRAM)],  # no packages, no environment
 }
+
+OTHERS: dict[str, Callable[[Path, Path], object]] = {
+    "link": lambda segment, intact: segment.symlink_to(intact),
+    "link-to-nothing": lambda segment, _: segment.symlink_to("nothing"),
+    "directory": lambda segment, _: segment.mkdir(),
+    "fifo": lambda segment, _: os.mkfifo(segment),
+    "socket": lambda segment, _: os.mknod(segment, stat.S_IFSOCK),
+}
+"""Makes something of a segment's name that is none; the second path is that of an intact copy."""
+
+LATER = {
+    "bit_count",
+    "pairwise",
+    "batched",
+    "aiter",
+    "anext",
+    "strict",
+    "slots",
+    "kw_only",
+    "ExceptionGroup",
+    "TaskGroup",
+}
+"""Names of what came with Python 3.10 or later, of those that a linter for a newer Python proposes or people like."""
 
 Ended = subprocess.CompletedProcess[str]
 Run = Callable[..., Ended]
@@ -55,6 +80,10 @@ def test_the_second_verifier_needs_nothing_but_a_python_of_2020() -> None:
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    used |= {str(node.arg) for node in ast.walk(tree) if isinstance(node, ast.keyword)}
+    assert not used & LATER
 
 
 def test_they_write_the_same_document(log: Path) -> None:
@@ -123,7 +152,17 @@ def test_an_anchor_that_another_key_signed(run: Run, log: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["/nonexistent"], [__file__], [".", "--anchor", "/nonexistent"], ["--wrong"]]
+    "arguments",
+    [
+        [],
+        [""],
+        [".", ""],
+        ["/nonexistent"],
+        [__file__],
+        [".", "--anchor", "/nonexistent"],
+        [".", "--anchor", ""],
+        ["--wrong"],
+    ],
 )
 def test_wrong_usage(run: Run, arguments: list[str]) -> None:
     """Exit code 64, and what was wrong."""
@@ -146,6 +185,36 @@ def test_what_may_not_be_read_is_said(run: Run, log: Path) -> None:
     assert severities["unreadable"] == severities["missing"] == "undecided"
 
 
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv, for root to lose the right to read everything")
+def test_a_directory_that_may_not_be_read_hides_no_tampering_beside_it(run: Run, log: Path) -> None:
+    """Whoever alters a log can make a directory that the auditor may not open."""
+    (segment,) = log.iterdir()
+    segment.write_bytes(segment.read_bytes().replace(b"LIMIT_BREACH", b"LIMIT_BREACK"))
+    (log / "private").mkdir(mode=0)
+    ended = run(log, "--json", before=[] if os.geteuid() else ["setpriv", "--bounding-set", "-all"])
+    assert ended.returncode == 1
+    (stray,) = json.loads(ended.stdout)["strays"]
+    assert (stray["kind"], stray["severity"], stray["file"]) == ("unreadable", "undecided", str(log / "private"))
+
+
+def test_directories_as_deep_as_a_path_reaches_and_deeper(run: Run, log: Path) -> None:
+    """Deeper than a program may call itself, and where no path is long enough to name them any more."""
+    try:
+        parent = os.open(log, os.O_RDONLY)
+        for _ in range(2500):
+            os.mkdir("d", dir_fd=parent)
+            child = os.open("d", os.O_RDONLY, dir_fd=parent)
+            os.close(parent)
+            parent = child
+        os.close(parent)
+        ended = run(log, "--json")
+    finally:
+        subprocess.run(["rm", "-rf", log / "d"], check=True)  # the tests' own way to remove it calls itself
+    assert ended.returncode == 3
+    (stray,) = json.loads(ended.stdout)["strays"]
+    assert stray["kind"] == "unreadable"
+
+
 def test_loops_of_symbolic_links_and_links_named_like_segments(run: Run, log: Path, tmp_path: Path) -> None:
     """Links are not followed."""
     (log / "loop").symlink_to(log)
@@ -154,6 +223,31 @@ def test_loops_of_symbolic_links_and_links_named_like_segments(run: Run, log: Pa
     assert run(log).returncode == 0
     (tmp_path / "link").symlink_to(log)
     assert run(tmp_path / "link").returncode == 0
+
+
+@pytest.mark.parametrize("pretend", OTHERS.values(), ids=OTHERS)
+def test_what_is_no_regular_file_hides_no_compressed_segment(
+    run: Run, log: Path, tmp_path: Path, pretend: Callable[[Path, Path], object]
+) -> None:
+    """A link to an intact copy would stand for the altered segment beside it, and a FIFO keep whoever opens it."""
+    (segment,) = log.iterdir()
+    intact = tmp_path / "intact"
+    content = segment.read_bytes()
+    intact.write_bytes(content)
+    segment.with_name(segment.name + ".gz").write_bytes(
+        gzip.compress(content.replace(b"LIMIT_BREACH", b"LIMIT_BREACK"))
+    )
+    segment.unlink()
+    assert run(log).returncode == 1
+    pretend(segment, intact)
+    assert run(log).returncode == 1
+
+
+def test_a_name_with_a_number_that_no_record_has(run: Run, log: Path) -> None:
+    """Names are anybody's; numbers have at most 19 digits."""
+    for number in ("9" * 40, "18446744073709551616"):
+        (log / f"risk_audit-{finished().incarnation}-000001-{number}.jsonl").write_bytes(b"garbage\n")
+    assert run(log, "--json").returncode == 0
 
 
 def test_a_name_that_is_not_utf_8(run: Run, log: Path) -> None:

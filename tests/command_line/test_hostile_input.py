@@ -1,5 +1,6 @@
 """Whatever a command is given, people get one sentence that says what is wrong, and never a traceback."""
 
+import gzip
 import os
 import subprocess
 import sys
@@ -103,6 +104,16 @@ def test_a_segment_that_is_a_link_or_a_directory(riskbus: Riskbus, directory: Pa
     (directory / segment.name.replace("-000000-", "-000001-")).mkdir()
     (directory / segment.name.replace("-000000-", "-000002-")).symlink_to("/dev/zero")
     check(riskbus(command, *ARGUMENTS[command](directory)), *((0, 1) if command == "doctor" else (0,)))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_fifo_in_place_of_a_segment(riskbus: Riskbus, directory: Path, command: str) -> None:
+    """Whoever opens one waits for its writer; the compressed segment of that name counts."""
+    segment = next(path for path in directory.iterdir() if not path.is_symlink())
+    segment.with_name(f"{segment.name}.gz").write_bytes(gzip.compress(segment.read_bytes()))
+    segment.unlink()
+    os.mkfifo(segment)
+    check(riskbus(command, *ARGUMENTS[command](directory)), 0, *([1] if command == "doctor" else []))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -13,6 +13,7 @@ from time import time_ns
 import pytest
 
 from riskbus.events import EventPriority, RiskEvent
+from riskbus.format.record import dumps, leaf_hash, to_line
 from riskbus.runtime import AuditLog
 from riskbus.store.stream import list_segments
 
@@ -198,6 +199,18 @@ def test_damaged_lines_are_left_out_and_pointed_out(tail: Tail, finished: Path) 
     assert (
         ended.stderr == f"riskbus: {segment.name} has lines that are no records; run riskbus verify on the directory\n"
     )
+
+
+@pytest.mark.parametrize("filters", [["--priority", "HIGH"], ["--event-id", "x"], ["--source", "x"], ["--type", "X"]])
+def test_a_field_may_be_of_any_type(tail: Tail, finished: Path, filters: list[str]) -> None:
+    """What a program put into an event, or a forger into a line, is looked at and never looked up."""
+    name = list_segments(finished)[-1]
+    fields = {"seq": 99, "ts": "", "event_id": [], "event_type": [], "priority": {}, "source": []}
+    record = dumps(fields | {"data": {}, "metadata": {}, "timestamp_ns": []})
+    with (finished / str(name)).open("ab") as segment:
+        segment.write(to_line(record, leaf_hash(record)))
+    ended = tail("-n", "all", *filters, finished)
+    assert (ended.returncode, ended.stdout) == (0, "")
 
 
 def test_a_moment_without_an_offset_is_utc(tail: Tail, open_log: Open, event: Event, directory: Path) -> None:
