@@ -12,10 +12,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 
 from riskbus.errors import SettingsError
+from riskbus.texts import utf8
 
 DEFAULT_PATH = Path("logs/risk_audit.jsonl")
 
@@ -97,6 +98,13 @@ def _second_directory(value: object, info: ValidationInfo) -> object:
     return text
 
 
+_NOT_IN_NAMES = r"\s+\x00-\x1f\x7f-\x9f"
+"""What the name of a key in a signed note must not hold (C2SP), and what else some take for the end of a line."""
+
+_Text = Annotated[str, AfterValidator(utf8)]
+"""What is no UTF-8 is escaped: it stands in records, and must not keep one from being made."""
+
+
 class AuditSettings(BaseModel):
     """How the audit log of this process works. Immutable, so safe to share between threads.
 
@@ -138,16 +146,16 @@ class AuditSettings(BaseModel):
     second_dir: Annotated[Path | None, BeforeValidator(_second_directory)] = None
     staging_dir: Path = Path("/dev/shm")  # noqa: S108 -- the machine's, and in Kubernetes the pod's, shared memory
     staging_size: Annotated[int, BeforeValidator(_size), Field(ge=64 << 10, le=1 << 30)] = 16 << 20
-    stream: Annotated[str, Field(pattern=r"^[^\s+]*$", max_length=200)] = ""
+    stream: Annotated[str, Field(pattern=rf"^[^{_NOT_IN_NAMES}]*$", max_length=200)] = ""
     report: Annotated[ReportMode, BeforeValidator(_lower)] = ReportMode.AUTO
     report_interval: Annotated[float, BeforeValidator(seconds), Field(ge=1, allow_inf_nan=False)] = 60
-    policy: str = ""
-    container: str = ""
-    pod_name: str = ""
-    pod_namespace: str = ""
-    pod_uid: str = ""
-    node_name: str = ""
-    image: str = ""
+    policy: _Text = ""
+    container: _Text = ""
+    pod_name: _Text = ""
+    pod_namespace: _Text = ""
+    pod_uid: _Text = ""
+    node_name: _Text = ""
+    image: _Text = ""
 
     @classmethod
     def variables(cls) -> Mapping[str, str]:
@@ -189,7 +197,7 @@ class AuditSettings(BaseModel):
         if self.stream:
             return self.stream
         owner = self.pod_namespace or socket.gethostname()
-        return re.sub(r"[\s+]", "-", f"{owner}/{self.path.absolute().parent.name}/{self.path.stem}")
+        return re.sub(f"[{_NOT_IN_NAMES}]", "-", utf8(f"{owner}/{self.path.absolute().parent.name}/{self.path.stem}"))
 
 
 VARIABLES = {

@@ -8,6 +8,7 @@ from time import monotonic
 from types import FrameType
 
 from riskbus.errors import SettingsError
+from riskbus.quantities import timeout_seconds
 
 _MARGIN = 1.0  # seconds after the deadline that a close which is bounded itself gets to return
 
@@ -22,7 +23,8 @@ def close_on_sigterm(close: Callable[[float], object], grace: float) -> None:
     Raises:
         SettingsError: Called outside the main thread, or `grace` is not positive.
     """
-    if not grace > 0:
+    seconds = timeout_seconds(grace)
+    if not seconds:
         raise SettingsError(f"grace is {grace!r}; give a positive number of seconds")
     if threading.current_thread() is not threading.main_thread():
         raise SettingsError(
@@ -31,7 +33,7 @@ def close_on_sigterm(close: Callable[[float], object], grace: float) -> None:
     before = signal.getsignal(signal.SIGTERM)
 
     def on_sigterm(number: int, frame: FrameType | None) -> None:
-        deadline = monotonic() + grace
+        deadline = monotonic() + seconds
         _now.enter()
         try:
             if callable(before):

@@ -18,7 +18,7 @@ from riskbus.format import checkpoint
 from riskbus.format.merkle import Tree
 from riskbus.format.names import SegmentName
 from riskbus.format.pruning import KIND, Pruned, parse_pruned
-from riskbus.format.record import decode, from_line, has_right_types, leaf_hash
+from riskbus.format.record import decode, from_line, leaf_hash, read
 from riskbus.store import posix
 from riskbus.store.declarations import control_records
 from riskbus.store.reading import compressed_path, find_last, open_segment
@@ -137,10 +137,10 @@ class _Reading:
                 if not line.endswith(b"\n"):
                     break  # torn, or a copy that never became whole
                 record, stated = from_line(line)
-                fields = decode(record)
+                fields = read(record)
                 if taken_over_at is not None and fields["seq"] >= taken_over_at:
                     break  # copies: they stand in the next segment
-                if fields["seq"] != self._now.records or leaf_hash(record) != stated or not has_right_types(fields):
+                if fields["seq"] != self._now.records or leaf_hash(record) != stated:
                     raise FormatError(f"{name} is not sound at record {self._now.records}")
                 newest = max(newest, int(fields["timestamp_ns"]))
                 self._pending.append(stated)

@@ -4,12 +4,17 @@ The next incarnation writes the record and says so, so that the half line is no 
 """
 
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from riskbus.events import EventPriority, RiskEvent
 from riskbus.format.record import encode_control, leaf_hash, to_line, with_number
 from riskbus.runtime import AuditLog
 from riskbus.runtime.feed import LocalFeed, LockBell, take
@@ -190,3 +195,25 @@ def test_a_log_that_is_closed_at_once_takes_nothing_over_after_its_end(
     for _ in range(5):
         open_log().close(10)
     assert inherit(4) == {"torn-recovered"}
+
+
+BURST = """
+import os, signal, sys
+from riskbus.events import EventPriority, RiskEvent
+from riskbus.runtime import AuditLog
+from riskbus.settings import AuditSettings
+log = AuditLog(settings=AuditSettings.from_environment(path=sys.argv[1], staging_dir=sys.argv[2], staging_size="64Mi"))
+for number in range(40_000):
+    log.append(RiskEvent("OWN", EventPriority.LOW, "tests", {"number": number}))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_burst_that_the_ring_holds_outlives_the_process(path: Path, shared_memory: Path) -> None:
+    """Who sends more at once than the default ring's 16,384 records makes it larger."""
+    command = [sys.executable, "-c", BURST, str(path), str(shared_memory)]
+    assert subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == -signal.SIGKILL
+    settings = AuditSettings.from_environment(path=path, staging_dir=shared_memory)
+    with AuditLog(settings=settings, registry=CollectorRegistry()) as log:
+        assert log.append(RiskEvent("OWN", EventPriority.LOW, "tests", {"number": 40_000})).wait_durable(60)
+    assert [record["data"]["number"] for record in read_events(path)] == [*range(40_001)]

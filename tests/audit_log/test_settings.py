@@ -87,3 +87,17 @@ def test_a_wrong_setting_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("RISK_AUDIT_DURABILITY", "always")
     with pytest.raises(RiskBusError, match="RISK_AUDIT_DURABILITY"):
         AuditLog()
+
+
+@pytest.mark.parametrize("character", ["\x1c", "\x85", "\x00", " ", "+"])
+def test_a_stream_has_a_name_that_every_reader_of_checkpoints_takes_for_one(character: str) -> None:
+    """Some end a line there, and would call an untouched log tampered."""
+    with pytest.raises(SettingsError, match="stream"):
+        AuditSettings.from_environment({}, stream=f"trading{character}jules")
+    derived = AuditSettings.from_environment({}, path=Path(f"/audit/trading{character}jules/risk_audit.jsonl"))
+    assert derived.stream_name().endswith("/trading-jules/risk_audit")
+
+
+def test_what_the_environment_says_in_no_utf_8_is_escaped() -> None:
+    """It stands in records, and one that cannot be made would keep the log from opening."""
+    assert AuditSettings.from_environment({"RISK_AUDIT_POLICY": "p\udcff"}).policy == "p\\udcff"
