@@ -216,4 +216,4 @@ def test_a_burst_that_the_ring_holds_outlives_the_process(path: Path, shared_mem
     settings = AuditSettings.from_environment(path=path, staging_dir=shared_memory)
     with AuditLog(settings=settings, registry=CollectorRegistry()) as log:
         assert log.append(RiskEvent("OWN", EventPriority.LOW, "tests", {"number": 40_000})).wait_durable(60)
-    assert [record["data"]["number"] for record in read_events(path)] == [*range(40_001)]
+    assert sorted(record["data"]["number"] for record in read_events(path)) == [*range(40_001)]
