@@ -5,12 +5,11 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from riskbus.bus.saying import say
 from riskbus.bus_settings import BusSettings
 from riskbus.config_file import ConfigFile
 from riskbus.configuration import Change, changed, differences
 from riskbus.errors import SettingsError
-
-_log = logging.getLogger("riskbus.bus")
 
 _POLL_SECONDS = 1.0
 """How often the file is read: Kubernetes itself takes up to a minute to bring a changed ConfigMap to a pod."""
@@ -117,7 +116,8 @@ class Configuration:
             self._said = said
         except SettingsError as error:
             self._failures += 1
-            _log.error("%s; the configuration stays as it was", error)
+            say(logging.ERROR, "%s; the configuration stays as it was", error)
         except Exception:  # noqa: BLE001 -- the thread that watches must live to see the content that mends it
             self._failures += 1
-            _log.exception("File %s could not be followed; its next content will be", self.settings.config_file)
+            text = "File %s could not be followed; its next content will be"
+            say(logging.ERROR, text, self.settings.config_file, exc_info=True)

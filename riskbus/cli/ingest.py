@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
+from riskbus.cli import arguments
 from riskbus.cli.progress import ProgressBar
 from riskbus.cli.rendering import plain
 from riskbus.errors import SettingsError
@@ -61,7 +62,9 @@ def add_to(commands: "_SubParsersAction[Any]") -> None:
         "The first that applies, from 1 on, is the exit code; all other records are put in place all the same.",
         formatter_class=RawDescriptionHelpFormatter,
     )
-    parser.add_argument("path", metavar="PATH", type=Path, help="the directory of a log, or the path of a log in it")
+    parser.add_argument(
+        "path", metavar="PATH", type=arguments.path, help="the directory of a log, or the path of a log in it"
+    )
     parser.add_argument("files", metavar="FILE", nargs="*", default=["-"], help="output; - or none is standard input")
     second = "where the log goes on while its volume refuses; RISK_AUDIT_SECOND_DIR where it is not given"
     parser.add_argument("--second-dir", metavar="DIR", help=second)

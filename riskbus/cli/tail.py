@@ -10,6 +10,7 @@ from pathlib import Path
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
+from riskbus.cli import arguments
 from riskbus.cli.rendering import Renderer, colour_wanted
 from riskbus.errors import SettingsError
 from riskbus.events import EventPriority
@@ -51,7 +52,7 @@ def add_to(commands: "_SubParsersAction[Any]") -> None:
     parser.add_argument(
         "paths",
         metavar="PATH",
-        type=Path,
+        type=arguments.path,
         nargs="*",
         help="directories, or paths of logs in them; RISK_AUDIT_LOG_PATH and RISK_AUDIT_SECOND_DIR where none is given",
     )

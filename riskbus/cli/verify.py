@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from riskbus.cli import arguments
 from riskbus.cli.progress import ProgressBar
 from riskbus.cli.words import CONCLUSIONS, as_text
 from riskbus.errors import SettingsError
@@ -51,22 +52,18 @@ def add_to(commands: "_SubParsersAction[Any]") -> None:
     parser.add_argument(
         "directories",
         metavar="DIR",
-        type=_directory,
+        type=arguments.path,
         nargs="+",
         help="a stream's directory, or one above several; several where a log is spread over them",
     )
-    parser.add_argument("--anchor", metavar="FILE", type=Path, action="append", default=[], help="compare with anchors")
+    parser.add_argument(
+        "--anchor", metavar="FILE", type=arguments.path, action="append", default=[], help="compare with anchors"
+    )
     parser.add_argument("--json", action="store_true", help="say everything as one JSON document (docs/format.md)")
     parser.add_argument(
         "--jobs", metavar="N", type=_jobs, default=len(os.sched_getaffinity(0)), help="processes; one for each core"
     )
     parser.set_defaults(run=run)
-
-
-def _directory(text: str) -> Path:
-    if not text:  # as of a variable that nobody set; Path takes it for the working directory
-        raise ArgumentTypeError("the path is empty")
-    return Path(text)
 
 
 def _jobs(text: str) -> int:

@@ -77,8 +77,9 @@ class Courier:
                     return
                 try:
                     errand()
-                except Exception:
-                    logger.exception("a callback of the audit log failed")
+                except (Exception, SystemExit):
+                    with suppress(Exception, SystemExit):
+                        logger.exception("a callback of the audit log failed")
 
     def _end(self) -> None:
         self._farewell()

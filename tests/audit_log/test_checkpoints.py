@@ -1,6 +1,7 @@
 """Seals: signed, in the log, and repeated where the volume's owner cannot rewrite them."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -8,7 +9,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, NoReturn
 
 import pytest
 
@@ -77,6 +79,34 @@ def test_a_callback_that_raises_stops_nothing(open_log: Open, event: Event) -> N
     log = open_log(on_checkpoint=refuse)
     assert log.append(event()).wait_durable(30)
     assert log.close() == ()
+
+
+class _BrokenSink(logging.Handler):
+    """A log handler whose disk is full, and which says so."""
+
+    def emit(self, record: logging.LogRecord) -> NoReturn:
+        """Raise."""
+        raise OSError(f"the disk of the log {record.name} is full")
+
+
+def test_a_log_sink_that_raises_stops_nothing_either(open_log: Open, event: Event) -> None:
+    """The thread that calls back is the one that logs; without it, no checkpoint would reach the reporter."""
+    called: SimpleQueue[Checkpoint] = SimpleQueue()
+
+    def keep_and_exit(checkpoint: Checkpoint) -> None:
+        called.put(checkpoint)
+        sys.exit("no")
+
+    logger, sink = logging.getLogger("riskbus.audit"), _BrokenSink()
+    logger.addHandler(sink)
+    try:
+        log = open_log(on_checkpoint=keep_and_exit)
+        called.get(timeout=30)
+        assert log.append(event()).wait_durable(30)
+        called.get(timeout=30)
+        assert log.close() == ()
+    finally:
+        logger.removeHandler(sink)
 
 
 _READ_LATE = """

@@ -164,3 +164,11 @@ def test_a_setting_that_is_wrong(riskbus: Riskbus, command: str, variable: str) 
     ended = riskbus(command, environment={variable: ".."})
     check(ended, 1, 64)
     assert variable in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("command", [["verify"], ["verify", ".", "--anchor"], ["tail"], ["ingest"]])
+def test_an_empty_path_is_not_the_working_directory(riskbus: Riskbus, command: list[str]) -> None:
+    """It is that of a variable which nobody set."""
+    ended = riskbus(*command, "")
+    assert ended.returncode == 64
+    assert "the path is empty" in ended.stderr
