@@ -62,7 +62,13 @@ class Machinery:
         self._notices = Notices(publish)
         self._quarantine = Quarantine(slow_ns, self._notices.send)
         self._watch = Watch(
-            (self._look_at_workers, self._look_at_subscribers, self._look_at_breaches, self._look_at_latencies),
+            (
+                self._look_at_workers,
+                self._look_at_loops,
+                self._look_at_subscribers,
+                self._look_at_breaches,
+                self._look_at_latencies,
+            ),
             lambda: self._workers.running,
         )
         self.histograms = Histograms()
@@ -105,8 +111,10 @@ class Machinery:
     def _look_at_workers(self, asked: bool) -> None:
         self._workers.relieve(asked)
 
-    def _look_at_subscribers(self, _asked: bool) -> None:
+    def _look_at_loops(self, _asked: bool) -> None:
         self.dispatcher.look_at_loops()
+
+    def _look_at_subscribers(self, _asked: bool) -> None:
         self._quarantine.look(self._subscriptions())
 
     def _look_at_latencies(self, _asked: bool) -> None:

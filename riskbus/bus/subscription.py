@@ -15,6 +15,7 @@ from riskbus.bus.queueing import Bounds, DropReason
 from riskbus.bus.saying import say
 from riskbus.errors import SettingsError
 from riskbus.events import EventPriority, RiskEvent, event_type_name, no_name
+from riskbus.texts import utf8
 
 if TYPE_CHECKING:
     import asyncio
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 Handler = Callable[[RiskEvent], object] | Callable[[RiskEvent], Awaitable[object]]
 EventTypes = str | Enum | Iterable[str | Enum] | None
-
 
 _REPEAT_LOG_SECONDS = 10.0
 """At most one line in this time about failures, and one about drops, of one subscription."""
@@ -124,6 +124,7 @@ class Subscription:
             raise SettingsError(f"handler {self.name} is async, so it cannot run inline on the publisher's thread")
         self.loop: asyncio.AbstractEventLoop | None = None
         self.bounds = bounds or Bounds()
+        self.mailboxes = ()
         self.begin_again()
 
     def __repr__(self) -> str:
@@ -132,7 +133,7 @@ class Subscription:
 
     def begin_again(self) -> None:
         """Forget what waits and what was counted: at the start, and in the child of a fork."""
-        for mailbox in getattr(self, "mailboxes", ()):
+        for mailbox in self.mailboxes:
             mailbox.forget()  # whoever forked may be in the middle of serving it
         self.mailboxes = tuple(Mailbox(self, priority, self.bounds) for priority in EventPriority)
         self.quarantined = False
@@ -243,18 +244,14 @@ class _Count:
 
 def _checked(name: object) -> str:
     """Return a name, if logs and metrics can hold it: a label that is none would take every metric with it."""
-    if not isinstance(name, str) or name != _utf8(name):
+    if not isinstance(name, str) or name != utf8(name):
         raise SettingsError(f"name is {name!r}; give a text that is valid UTF-8, or none for the handler's own name")
     return name
 
 
 def _own_name(handler: Handler) -> str:
     name = getattr(handler, "__qualname__", None)
-    return _utf8(name if isinstance(name, str) else type(handler).__qualname__)
-
-
-def _utf8(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+    return utf8(name if isinstance(name, str) else type(handler).__qualname__)
 
 
 def _text(error: BaseException) -> str:

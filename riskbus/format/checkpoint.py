@@ -4,9 +4,8 @@ Sources: C2SP signed-note (c2sp.org/signed-note) and tlog-checkpoint (c2sp.org/t
 (RFC 8032).
 """
 
-import binascii
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -14,6 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from riskbus.errors import FormatError
+from riskbus.format.canonical import unbase64
 
 _ED25519 = b"\x01"  # the signature type of signed-note
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -80,7 +80,7 @@ def parse(note: str) -> Checkpoint:
     origin, size, root = lines[:3]
     if not origin or not _SIZE.fullmatch(size):
         raise FormatError("not a checkpoint: its first lines are not an origin and a size")
-    decoded = _base64(root)
+    decoded = unbase64(root)
     if len(decoded) != sha256().digest_size:
         raise FormatError("not a checkpoint: its third line is not the base64 of a root hash")
     return Checkpoint(origin, int(size), decoded, note)
@@ -100,7 +100,7 @@ def verify(note: str, verifier_key: str) -> Checkpoint:
     signed = False
     for line in signatures.removesuffix("\n").split("\n"):  # no other line ends: a text may hold U+2028
         match = _SIGNATURE.fullmatch(line)
-        blob = _base64(match[2]) if match else b""
+        blob = unbase64(match[2]) if match else b""
         if not match or len(blob) <= len(key_id):
             raise FormatError("a line after the empty line is no signature")
         if match[1] != name or blob[:4] != key_id:
@@ -123,7 +123,7 @@ def parse_verifier_key(text: str) -> tuple[str, bytes, Ed25519PublicKey]:
     """
     name, _, rest = text.partition("+")
     stated, _, encoded = rest.partition("+")
-    public = _base64(encoded)
+    public = unbase64(encoded)
     if (
         not _NAME.fullmatch(name)
         or public[:1] != _ED25519
@@ -136,13 +136,3 @@ def parse_verifier_key(text: str) -> tuple[str, bytes, Ed25519PublicKey]:
 
 def _key_id(name: str, public: bytes) -> bytes:
     return sha256(name.encode() + b"\n" + public).digest()[:4]
-
-
-def _base64(text: str) -> bytes:
-    try:
-        decoded = b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise FormatError(f"not base64: {text[:60]!r}") from None
-    if b64encode(decoded).decode() != text:
-        raise FormatError(f"not written as base64 writes it: {text[:60]!r}")
-    return decoded

@@ -6,6 +6,7 @@ from typing import Any
 
 from riskbus.errors import FormatError
 from riskbus.format.blocks import CONTROL_MARK, timestamp_of
+from riskbus.format.canonical import is_count
 from riskbus.format.findings import Findings, Place, Severity
 from riskbus.format.pruning import Pruned
 from riskbus.format.record import FORMAT_VERSION, read
@@ -152,7 +153,7 @@ class Contents:
 
     def _declare(self, seq: int, data: dict[str, Any], place: Place) -> None:
         events = data.get("events")
-        if type(events) is int and 0 <= events <= _MOST_EVENTS:
+        if is_count(events):
             self._summary.gap_events = min(self._summary.gap_events + events, _MOST_EVENTS)
         message = f"the writer declares {events} events lost: {data.get('reason', 'no reason given')}"
         self._findings.add("gap", Severity.DECLARED_GAP, message, seq, place)

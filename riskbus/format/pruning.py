@@ -4,12 +4,13 @@ They are an incarnation's first ones, so that one number and the edge of the Mer
 is left: every later root follows from them.
 """
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from riskbus.errors import FormatError
+from riskbus.format.canonical import is_count, unbase64
 from riskbus.format.merkle import Tree
 from riskbus.format.record import is_timestamp
 
@@ -82,7 +83,7 @@ def parse_pruned(data: Mapping[str, Any]) -> Pruned:
     Raises:
         FormatError: something is missing, of another type, or does not fit the rest.
     """
-    simple = all(isinstance(data.get(name), str) for name in _TEXTS) and all(_is_count(data.get(n)) for n in _COUNTS)
+    simple = all(isinstance(data.get(name), str) for name in _TEXTS) and all(is_count(data.get(n)) for n in _COUNTS)
     lists = _are_texts(data.get("segments")) and _are_texts(data.get("edge")) and _are_earlier(data.get("previous"))
     if (
         not simple
@@ -113,10 +114,6 @@ def parse_pruned(data: Mapping[str, Any]) -> Pruned:
     return pruned
 
 
-def _is_count(value: object) -> bool:
-    return type(value) is int and 0 <= value < 1 << 63
-
-
 def _are_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
@@ -129,10 +126,7 @@ def _are_earlier(value: object) -> bool:
 
 
 def _node(text: str) -> bytes:
-    try:
-        node = b64decode(text, validate=True)
-    except ValueError:
-        node = b""
-    if len(node) != _HASH or b64encode(node).decode() != text:  # one spelling of many is right
+    node = unbase64(text)
+    if len(node) != _HASH:
         raise FormatError("not what AUDIT_PRUNED says: its edge is not of hashes")
     return node

@@ -37,12 +37,7 @@ static PyObject *take(const MailboxOffsets *offsets, PyObject *mailbox)
 /* Call the handler; what it raised as text, None if it did not, NULL with an exception if even that fails. */
 static PyObject *call_handler(const Publish *self, PyObject *subscription, PyObject *event)
 {
-    PyObject *handler = Py_XNewRef(*slot(subscription, self->offset_handler));
-    PyObject *args[] = {NULL, event};
-    PyObject *result = handler == NULL
-                           ? PyErr_Format(PyExc_AttributeError, "handler")
-                           : PyObject_Vectorcall(handler, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    Py_XDECREF(handler);
+    PyObject *result = call_slot(subscription, self->offset_handler, "handler", event);
     if (result != NULL) {
         Py_DECREF(result);
         return Py_NewRef(Py_None);

@@ -106,6 +106,17 @@ static int watch_durability(Publish *self, const Passage *passage, PyObject *rec
     return attend <= 0 ? attend : tell(self->durability, publish_text.attend, &receipt, 1);
 }
 
+PyObject *call_slot(PyObject *object, Py_ssize_t offset, const char *name, PyObject *argument)
+{
+    PyObject *function = Py_XNewRef(*slot(object, offset));
+    PyObject *args[] = {NULL, argument};
+    PyObject *result = function == NULL
+                           ? PyErr_Format(PyExc_AttributeError, "%s", name)
+                           : PyObject_Vectorcall(function, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_XDECREF(function);
+    return result;
+}
+
 PyObject *note_failure(PyObject *subscription, PyObject *event, Raised *raised)
 {
     PyErr_Fetch(&raised->type, &raised->error, &raised->trace);
@@ -158,12 +169,7 @@ int count_call(Publish *self, int level, PyObject *subscription, PyObject *event
 /* Call an inline handler that is to begin now; return when it ended, or -1 with an exception. */
 static int64_t deliver(Publish *self, Passage *passage, PyObject *subscription, int64_t started_ns)
 {
-    PyObject *handler = Py_XNewRef(*slot(subscription, self->offset_handler));
-    PyObject *args[] = {NULL, passage->event};
-    PyObject *result = handler == NULL
-                           ? PyErr_Format(PyExc_AttributeError, "handler")
-                           : PyObject_Vectorcall(handler, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    Py_XDECREF(handler);
+    PyObject *result = call_slot(subscription, self->offset_handler, "handler", passage->event);
     PyObject *failure = result != NULL ? Py_NewRef(Py_None) : take_failure(self, passage, subscription);
     Py_XDECREF(result);
     if (failure == NULL)
@@ -226,18 +232,6 @@ static int hand_on(Publish *self, Passage *passage, PyObject *receipt, PyObject 
     return settle(self, passage, now_ns - passage->published_ns);
 }
 
-/* Have the log record the event. */
-static PyObject *stage(const Publish *self, PyObject *event)
-{
-    PyObject *function = Py_XNewRef(*slot(self->log, self->offset_stage)); /* a fork has another one take its place */
-    PyObject *args[] = {NULL, event};
-    PyObject *receipt = function == NULL
-                            ? PyErr_Format(PyExc_AttributeError, "stage")
-                            : PyObject_Vectorcall(function, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    Py_XDECREF(function);
-    return receipt;
-}
-
 PyObject *publish(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     Publish *self = (Publish *)callable;
@@ -246,7 +240,7 @@ PyObject *publish(PyObject *callable, PyObject *const *args, size_t nargsf, PyOb
          PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "event") != 0))
         return PyErr_Format(PyExc_TypeError, "publish() takes exactly one argument, event");
     Passage passage = {.published_ns = now_ns_for(self)};
-    PyObject *receipt = stage(self, args[0]);
+    PyObject *receipt = call_slot(self->log, self->offset_stage, "stage", args[0]); /* a fork puts another one there */
     if (receipt == NULL)
         return NULL;
     PyObject *patient = NULL;

@@ -71,6 +71,9 @@ PyObject *call_next(PyObject *publish, PyObject *mailbox);
 /* Call a method whose result says nothing; -1 with an exception if it raises. */
 int tell(PyObject *object, PyObject *name, PyObject *const *args, size_t count);
 
+/* Call what a slot with this name holds, which may be replaced or deleted meanwhile. */
+PyObject *call_slot(PyObject *object, Py_ssize_t offset, const char *name, PyObject *argument);
+
 /* Count a latency of a path and priority. */
 void count_latency(Publish *self, int path, int level, int64_t nanoseconds);
 

@@ -4,7 +4,6 @@ Each incarnation's records keep their own order, and incarnations are merged by 
 later segment repeats are left out, as docs/format.md says.
 """
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush, heapreplace
@@ -15,7 +14,8 @@ from typing import NamedTuple
 from riskbus.errors import FormatError
 from riskbus.format.names import SegmentName
 from riskbus.format.selection import Entry, Selection, read_entry
-from riskbus.store.reading import lines_backwards, open_plain, open_segment
+from riskbus.store import posix
+from riskbus.store.reading import lines_backwards, open_segment
 
 _SKEW_NS = 60 * 10**9  # a file's times may come from the clock of a server
 
@@ -126,7 +126,6 @@ def _started_ns(incarnation: str) -> int:
 
 def _modified(extent: Extent) -> int:
     try:
-        with open_plain(extent.path) as file:
-            return os.fstat(file.fileno()).st_mtime_ns
+        return posix.regular_status(extent.path).st_mtime_ns
     except OSError:
         return 1 << 63  # compressed meanwhile: it has to be read

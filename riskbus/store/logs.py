@@ -1,13 +1,13 @@
 """Finding the logs in directories: which segments make up an incarnation, wherever they lie."""
 
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from riskbus.format.names import SegmentName
+from riskbus.store import posix
 from riskbus.store.reading import compressed_path, open_segment
 from riskbus.store.stream import list_segments
 
@@ -111,9 +111,7 @@ def _look_at(directory: Path, name: SegmentName) -> SegmentFile:
     path = directory / str(name)
     for candidate in (path, compressed_path(path)):
         with suppress(FileNotFoundError):
-            status = candidate.lstat()
-            if stat.S_ISREG(status.st_mode):  # whatever else has the name, the compressed one counts
-                return SegmentFile(name, path, printable(candidate.name), status.st_size)
+            return SegmentFile(name, path, printable(candidate.name), posix.regular_status(candidate).st_size)
     return SegmentFile(name, path, printable(path.name), 0)  # removed since it was listed; opening it says so
 
 

@@ -110,12 +110,29 @@ def open_regular(path: Path) -> int:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:  # a symbolic link; a socket
-            raise FileNotFoundError(errno.ENOENT, "there is no regular file", os.fspath(path)) from None
+            raise _no_regular_file(path) from None
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         close(descriptor)
-        raise FileNotFoundError(errno.ENOENT, "there is no regular file", os.fspath(path))
+        raise _no_regular_file(path)
     return descriptor
+
+
+def regular_status(path: Path) -> os.stat_result:
+    """Return what the kernel says of a file, without opening it; what is no regular file is as if it were not there.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: the kernel refused.
+    """
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise _no_regular_file(path)
+    return status
+
+
+def _no_regular_file(path: Path) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, "there is no regular file", os.fspath(path))
 
 
 def sync_directory(directory: Path) -> None:

@@ -30,11 +30,9 @@ def compressed_path(path: Path) -> Path:
 def stored_size(path: Path) -> int:
     """Return how many bytes the segment of this name takes, compressed or not; raises OSError as the kernel does."""
     try:
-        with open_plain(path) as file:
-            return os.fstat(file.fileno()).st_size
+        return posix.regular_status(path).st_size
     except FileNotFoundError:
-        with open_plain(compressed_path(path)) as file:
-            return os.fstat(file.fileno()).st_size
+        return posix.regular_status(compressed_path(path)).st_size
 
 
 def open_plain(path: Path) -> BufferedReader:

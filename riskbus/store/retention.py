@@ -15,6 +15,7 @@ from typing import Any
 from riskbus.clock import ClockStatus
 from riskbus.errors import FormatError
 from riskbus.format import checkpoint
+from riskbus.format.canonical import is_count
 from riskbus.format.merkle import Tree
 from riskbus.format.names import SegmentName
 from riskbus.format.pruning import KIND, Pruned, parse_pruned
@@ -142,7 +143,7 @@ class _Reading:
                     break  # copies: they stand in the next segment
                 if fields["seq"] != self._now.records or leaf_hash(record) != stated:
                     raise FormatError(f"{name} is not sound at record {self._now.records}")
-                newest = max(newest, int(fields["timestamp_ns"]))
+                newest = max(newest, fields["timestamp_ns"])
                 self._pending.append(stated)
                 try:
                     self._add(fields)
@@ -153,14 +154,14 @@ class _Reading:
         return newest
 
     def _add(self, fields: dict[str, Any]) -> None:
-        now, kind = self._now, str(fields["event_type"])
+        now, kind = self._now, fields["event_type"]
         data = fields["data"] if isinstance(fields["data"], dict) else {}
         self._now = now = replace(
             now,
             records=now.records + 1,
-            first_ts=now.first_ts or str(fields["ts"]),
-            last_ts=str(fields["ts"]),
-            last_ns=int(fields["timestamp_ns"]),
+            first_ts=now.first_ts or fields["ts"],
+            last_ts=fields["ts"],
+            last_ns=fields["timestamp_ns"],
         )
         if kind == "AUDIT_OPEN":
             previous = tuple((str(item["incarnation"]), str(item["checkpoint"])) for item in data["previous"])
@@ -171,7 +172,7 @@ class _Reading:
         elif kind == "AUDIT_CLOSE":
             self._now = replace(now, closed=True)
         elif kind == "AUDIT_GAP":
-            self._now = replace(now, gap_events=now.gap_events + int(data["events"]))
+            self._now = replace(now, gap_events=now.gap_events + (data["events"] if is_count(data["events"]) else 0))
         elif not kind.startswith("AUDIT_"):
             self._now = replace(now, events=now.events + 1)
 
