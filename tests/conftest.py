@@ -3,12 +3,13 @@
 And what many ask for: where the log goes, a registry, and that what they open is closed.
 """
 
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol, TypeVar
+from typing import NoReturn, Protocol, TypeVar
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -79,3 +80,20 @@ def close_at_end() -> Iterator[CloseAtEnd]:
             return opened
 
         yield note
+
+
+class _BrokenSink(logging.Handler):
+    """A log handler whose disk is full, and which says so."""
+
+    def emit(self, record: logging.LogRecord) -> NoReturn:
+        """Raise."""
+        raise OSError(f"the disk of the log {record.name} is full")
+
+
+@pytest.fixture
+def broken_log_sinks() -> Iterator[None]:
+    """Have every line that riskbus logs raise."""
+    logger, sink = logging.getLogger("riskbus"), _BrokenSink()
+    logger.addHandler(sink)
+    yield
+    logger.removeHandler(sink)

@@ -334,9 +334,9 @@ for number in range(1000):
 
 def test_a_source_or_identifier_that_is_no_text_becomes_one(open_log: Open, event: Event, events: Read) -> None:
     """Verifiers take a record whose source is no text for damage, and it would be the log's own."""
-    odd = RiskEvent("OWN", EventPriority.LOW, None, event_id=5)  # type: ignore[arg-type]
+    odd = RiskEvent("OWN", EventPriority.LOW, None, event_id=5)  # type: ignore[arg-type]  # a careless caller
     changed = event()
-    changed.source, changed.event_id = 5, None  # type: ignore[assignment]
+    changed.source, changed.event_id = 5, None  # type: ignore[assignment]  # another one
     log = open_log()
     log.append(odd)
     assert log.append(changed).wait_durable(30)

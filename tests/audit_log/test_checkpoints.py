@@ -1,7 +1,6 @@
 """Seals: signed, in the log, and repeated where the volume's owner cannot rewrite them."""
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -81,14 +80,7 @@ def test_a_callback_that_raises_stops_nothing(open_log: Open, event: Event) -> N
     assert log.close() == ()
 
 
-class _BrokenSink(logging.Handler):
-    """A log handler whose disk is full, and which says so."""
-
-    def emit(self, record: logging.LogRecord) -> NoReturn:
-        """Raise."""
-        raise OSError(f"the disk of the log {record.name} is full")
-
-
+@pytest.mark.usefixtures("broken_log_sinks")
 def test_a_log_sink_that_raises_stops_nothing_either(open_log: Open, event: Event) -> None:
     """The thread that calls back is the one that logs; without it, no checkpoint would reach the reporter."""
     called: SimpleQueue[Checkpoint] = SimpleQueue()
@@ -97,16 +89,11 @@ def test_a_log_sink_that_raises_stops_nothing_either(open_log: Open, event: Even
         called.put(checkpoint)
         sys.exit("no")
 
-    logger, sink = logging.getLogger("riskbus.audit"), _BrokenSink()
-    logger.addHandler(sink)
-    try:
-        log = open_log(on_checkpoint=keep_and_exit)
-        called.get(timeout=30)
-        assert log.append(event()).wait_durable(30)
-        called.get(timeout=30)
-        assert log.close() == ()
-    finally:
-        logger.removeHandler(sink)
+    log = open_log(on_checkpoint=keep_and_exit)
+    called.get(timeout=30)
+    assert log.append(event()).wait_durable(30)
+    called.get(timeout=30)
+    assert log.close() == ()
 
 
 _READ_LATE = """

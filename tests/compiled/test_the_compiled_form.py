@@ -153,14 +153,14 @@ def test_what_is_no_mailbox_is_refused(tmp_path: Path) -> None:
     """The compiled form reads slots where a mailbox has them."""
     bus = RiskEventBus(audit_log_path=tmp_path / "audit" / "risk_audit.jsonl", registry=CollectorRegistry())
     with bus, pytest.raises(TypeError, match="is no mailbox"):
-        bus.publish.call_next(object())  # type: ignore[attr-defined]
+        bus.publish.call_next(object())  # type: ignore[attr-defined]  # compiled, it has one
 
 
 def test_an_empty_mailbox_hands_nothing_on(tmp_path: Path) -> None:
     """A worker that believed it had handled something would not be noticed when it is stuck."""
     with RiskEventBus(audit_log_path=tmp_path / "audit" / "risk_audit.jsonl", registry=CollectorRegistry()) as bus:
         subscription = bus.subscribe(None, lambda _: None)
-        assert bus.publish.call_next(subscription.mailboxes[0]) is False  # type: ignore[attr-defined]
+        assert bus.publish.call_next(subscription.mailboxes[0]) is False  # type: ignore[attr-defined]  # as above
 
 
 def test_loading_the_events_again_breaks_nothing() -> None:

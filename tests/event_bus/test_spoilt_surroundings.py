@@ -1,12 +1,10 @@
 """What a handler does to an event, to its process or to the logging around it harms nobody else."""
 
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
@@ -15,23 +13,6 @@ from riskbus.testing import Inbox, read_events
 
 Make = Callable[..., RiskEvent]
 CRITICAL, HIGH, NORMAL, LOW = EventPriority
-
-
-class BrokenSink(logging.Handler):
-    """A log handler whose disk is full, and which says so."""
-
-    def emit(self, record: logging.LogRecord) -> NoReturn:
-        """Raise."""
-        raise OSError(f"the disk of the log {record.name} is full")
-
-
-@pytest.fixture
-def broken_sink() -> Iterator[None]:
-    """Have every line that the bus logs raise."""
-    logger, sink = logging.getLogger("riskbus.bus"), BrokenSink()
-    logger.addHandler(sink)
-    yield
-    logger.removeHandler(sink)
 
 
 class TextExitsError(Exception):
@@ -67,12 +48,13 @@ def change_and_fail(event: RiskEvent) -> None:
     fail(event)
 
 
-SPOILERS = [fail, change_type, delete_parts, change_and_fail, raise_what_exits]
+EACH_SPOILER = pytest.mark.parametrize("spoil", [fail, change_type, delete_parts, change_and_fail, raise_what_exits])
+EACH_LANE = pytest.mark.parametrize("priority", [CRITICAL, LOW])
 
 
-@pytest.mark.usefixtures("broken_sink")
-@pytest.mark.parametrize("spoil", SPOILERS)
-@pytest.mark.parametrize("priority", [CRITICAL, LOW])
+@pytest.mark.usefixtures("broken_log_sinks")
+@EACH_SPOILER
+@EACH_LANE
 def test_no_worker_dies(
     bus: RiskEventBus, make: Make, spoil: Callable[[RiskEvent], None], priority: EventPriority
 ) -> None:
@@ -88,9 +70,9 @@ def test_no_worker_dies(
     assert not bus.close(10)
 
 
-@pytest.mark.usefixtures("broken_sink")
-@pytest.mark.parametrize("spoil", SPOILERS)
-@pytest.mark.parametrize("priority", [CRITICAL, LOW])
+@pytest.mark.usefixtures("broken_log_sinks")
+@EACH_SPOILER
+@EACH_LANE
 def test_neither_the_publisher_nor_the_next_inline_handler_notices(
     bus: RiskEventBus, make: Make, spoil: Callable[[RiskEvent], None], priority: EventPriority
 ) -> None:
@@ -102,7 +84,7 @@ def test_neither_the_publisher_nor_the_next_inline_handler_notices(
     assert len(inbox.events) == 1
 
 
-@pytest.mark.usefixtures("broken_sink")
+@pytest.mark.usefixtures("broken_log_sinks")
 def test_a_drop_is_counted_though_nobody_can_be_told(bus: RiskEventBus, make: Make) -> None:
     """A publisher learns of it from the metrics, not from an exception."""
     held = Inbox(held=True)
@@ -175,7 +157,7 @@ def test_the_child_of_a_fork_publishes_to_its_own_bus_also_by_a_method_kept_befo
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-@pytest.mark.parametrize("priority", [CRITICAL, LOW])
+@EACH_LANE
 def test_a_child_that_comes_back_from_a_queued_handler_ends_and_has_nothing_of_what_waited(
     bus: RiskEventBus, make: Make, tmp_path: Path, priority: EventPriority
 ) -> None:
