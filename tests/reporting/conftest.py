@@ -1,6 +1,7 @@
 """An HTTPS server on loopback that the reporter takes for the API server, and a pod's mounted service account."""
 
 import base64
+import contextlib
 import ipaddress
 import json
 import ssl
@@ -115,17 +116,20 @@ def api(certificate: tuple[Path, Path]) -> Iterator[Api]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
+    class Connection(ssl.SSLSocket):
+        def getpeername(self) -> Any:
+            """A client that has gone already has no name; on that, CPython 3.11 would leave the socket open."""
+            with contextlib.suppress(OSError):
+                return super().getpeername()
+            return "", 0
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslsocket_class = Connection
     context.load_cert_chain(*certificate)
 
     class Server(ThreadingHTTPServer):
         def get_request(self) -> tuple[ssl.SSLSocket, object]:
             connection, address = self.socket.accept()
-            try:
-                connection.getpeername()  # a client that has gone already: wrap_socket would raise and leave it open
-            except OSError:
-                connection.close()
-                raise
             return context.wrap_socket(connection, server_side=True), address
 
     server = Server(("127.0.0.1", 0), Handler)

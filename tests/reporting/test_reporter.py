@@ -41,11 +41,12 @@ def pod_files(environ: dict[str, str], service_account: Path) -> PodFiles:
 @pytest.fixture
 def begin(
     subject: Subject,
+    api: Any,
     pod_files: PodFiles,
     registry: CollectorRegistry,
     settings: AuditSettings,
 ) -> Iterator[Callable[..., Reporter]]:
-    """Start a reporter with these settings; it is closed at the end."""
+    """Start a reporter with these settings; it ends before the server does, and leaves no connection half open."""
     started: list[Reporter] = []
 
     def begin_one(**changed: Any) -> Reporter:
@@ -60,8 +61,10 @@ def begin(
         return reporter
 
     yield begin_one
+    if api.hang is not None:
+        api.hang.set()
     for reporter in started:
-        reporter.close(1)
+        reporter.close(15)
 
 
 def test_the_first_report_is_written_at_once(begin: Begin, api: Any, service_account: Path) -> None:
