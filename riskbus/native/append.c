@@ -1,7 +1,7 @@
-/* `Append`: what riskbus.runtime.staging.make_append makes, compiled.
+/* `Append`: what riskbus.runtime.appending.make_append makes, compiled.
 
-   No lock, no system call; the interpreter's own lock makes claim and put one step for every other thread, and no
-   signal handler can come between them but in `dumps`, when it calls back. */
+   No lock, no system call; where the record has a slot, the interpreter's own lock makes claim and put one step for
+   every other thread and for signal handlers. */
 #include "body.h"
 
 #include <stddef.h>
@@ -21,7 +21,8 @@ typedef struct {
     PyObject *check;       /* (event): raises where it is none */
     PyObject *encode;      /* (event) -> body: of what is not as usual */
     PyObject *put;         /* (seq, body, kind) -> seq: what has no slot, and gets another number perhaps */
-    PyObject *rescue;      /* (seq, event, error) -> seq: records it otherwise; raises what must not be kept back */
+    PyObject *stranded;    /* a list of what `put` failed for: (seq, body, kind) */
+    PyObject *rescue;      /* (event, error) -> seq: records it otherwise; raises what must not be kept back */
     PyObject *second_look; /* (seq, event) -> receipt or None */
     PyObject *receipt;     /* the class */
     PyObject *str_priority;
@@ -43,30 +44,41 @@ static int has_slot(Append *self, uint64_t seq)
     return seq <= self->limit;
 }
 
-/* Have another number take the place of this one; -1 with an exception if there is none. */
-static int renumber(PyObject **seq, PyObject *other)
-{
-    if (other == NULL)
-        return -1;
-    Py_SETREF(*seq, other);
-    return 0;
-}
-
 /* Put the body down, where it has a slot and fits into it. */
 static int put_in_slot(Append *self, uint64_t number, const Body *body)
 {
-    if (body->bytes != NULL || !has_slot(self, number) || !ring_awaits(&self->ring, number))
+    if (body->bytes != NULL || !has_slot(self, number))
         return 0;
     ring_put(&self->ring, number, body->text, body->length, (uint64_t)body->level);
     ring_fetch_next(&self->ring, number, body->length);
     return 1;
 }
 
-/* Put the body down wherever there is room; -1 with an exception if that is not possible. */
-static int put_down(Append *self, PyObject **seq, PyObject *body, PyObject *priority)
+/* Leave to the writer what could not be put down, after the exception that is set; NULL if that must not be kept
+   back. */
+static PyObject *strand(Append *self, PyObject *seq, PyObject *body, PyObject *priority)
 {
-    PyObject *args[] = {NULL, *seq, body, priority};
-    return renumber(seq, PyObject_Vectorcall(self->put, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL));
+    PyObject *type, *error, *trace;
+    PyErr_Fetch(&type, &error, &trace);
+    PyObject *staged = PyTuple_Pack(3, seq, body, priority);
+    int status = staged == NULL ? -1 : PyList_Append(self->stranded, staged);
+    Py_XDECREF(staged);
+    if (status == 0 && PyErr_GivenExceptionMatches(type, PyExc_Exception)) {
+        Py_DECREF(type);
+        Py_XDECREF(error);
+        Py_XDECREF(trace);
+        return Py_NewRef(seq);
+    }
+    PyErr_Restore(type, error, trace);
+    return NULL;
+}
+
+/* Put the body down wherever there is room, and return the number that it has. */
+static PyObject *put_down(Append *self, PyObject *seq, PyObject *body, PyObject *priority)
+{
+    PyObject *args[] = {NULL, seq, body, priority};
+    PyObject *other = PyObject_Vectorcall(self->put, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    return other == NULL ? strand(self, seq, body, priority) : other;
 }
 
 /* The event's priority; -1 with an exception if it has none. */
@@ -80,32 +92,22 @@ static int level_in(const Append *self, PyObject *event)
     return (int)level;
 }
 
-/* Serialise any event and put it down; it may be of a subclass, or something that only looks like an event. */
-static int record_slowly(Append *self, PyObject **seq, PyObject *event)
-{
-    PyObject *body = PyObject_CallOneArg(self->encode, event);
-    PyObject *priority = body == NULL ? NULL : PyObject_GetAttr(event, self->str_priority);
-    int status = priority == NULL ? -1 : put_down(self, seq, body, priority);
-    Py_XDECREF(body);
-    Py_XDECREF(priority);
-    return status < 0 ? -1 : level_in(self, event);
-}
+static PyObject *claim(Append *self) { return Py_TYPE(self->numbers)->tp_iternext(self->numbers); }
 
-/* Put the body of a usual event down. */
-static int put_body(Append *self, PyObject **seq, const Body *body)
+/* Claim a number for the body of a usual event and put it down; the number, or NULL with an exception. */
+static PyObject *put_body(Append *self, const Body *body)
 {
-    uint64_t number = PyLong_AsUnsignedLongLong(*seq);
-    if (PyErr_Occurred())
-        return -1;
-    if (put_in_slot(self, number, body))
-        return 0;
+    PyObject *seq = claim(self);
+    if (seq == NULL || put_in_slot(self, PyLong_AsUnsignedLongLong(seq), body))
+        return seq; /* nothing of the interpreter ran in between */
     PyObject *bytes =
         body->bytes != NULL ? Py_NewRef(body->bytes) : PyBytes_FromStringAndSize(body->text, (Py_ssize_t)body->length);
     PyObject *priority = PyLong_FromLong(body->level);
-    int status = bytes == NULL || priority == NULL ? -1 : put_down(self, seq, bytes, priority);
+    PyObject *other = bytes == NULL || priority == NULL ? NULL : put_down(self, seq, bytes, priority);
     Py_XDECREF(bytes);
     Py_XDECREF(priority);
-    return status;
+    Py_DECREF(seq);
+    return other;
 }
 
 /* Have a body made; 0 if the event is not as usual, -1 with an exception if that fails. */
@@ -120,32 +122,57 @@ static int make(Append *self, Body *body, PyObject *event)
     return status;
 }
 
-/* Serialise the event and put it down; its priority, or -1 with an exception where that fails. */
-static int record(Append *self, PyObject **seq, PyObject *event)
-{
-    Body body;
-    int status = make(self, &body, event);
-    if (status <= 0)
-        return status < 0 ? -1 : record_slowly(self, seq, event);
-    status = put_body(self, seq, &body);
-    Py_XDECREF(body.bytes);
-    return status < 0 ? -1 : body.level;
-}
-
-/* Have the event recorded otherwise, after the exception that is set now; -1 with an exception to raise. */
-static int rescue(Append *self, PyObject **seq, PyObject *event)
+/* Have what can be had of the event recorded, after the exception that is set; its number, or NULL with an exception
+   to raise. */
+static PyObject *rescue(Append *self, PyObject *event)
 {
     PyObject *type, *error, *trace;
     PyErr_Fetch(&type, &error, &trace);
     PyErr_NormalizeException(&type, &error, &trace);
     if (trace != NULL)
         PyException_SetTraceback(error, trace);
-    PyObject *args[] = {NULL, *seq, event, error};
-    int status = renumber(seq, PyObject_Vectorcall(self->rescue, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL));
+    PyObject *args[] = {NULL, event, error};
+    PyObject *seq = PyObject_Vectorcall(self->rescue, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     Py_XDECREF(type);
     Py_XDECREF(error);
     Py_XDECREF(trace);
-    return status;
+    return seq;
+}
+
+/* Serialise any event and put it down; it may be of a subclass, or something that only looks like an event. */
+static PyObject *record_slowly(Append *self, PyObject *event)
+{
+    int level = level_in(self, event);
+    if (level == PRIORITIES)
+        PyErr_Format(PyExc_ValueError, "the priority is none");
+    PyObject *body = level < 0 || level == PRIORITIES ? NULL : PyObject_CallOneArg(self->encode, event);
+    if (body == NULL)
+        return rescue(self, event);
+    PyObject *priority = PyLong_FromLong(level);
+    PyObject *seq = priority == NULL ? NULL : claim(self);
+    PyObject *other = seq == NULL ? NULL : put_down(self, seq, body, priority);
+    Py_DECREF(body);
+    Py_XDECREF(priority);
+    Py_XDECREF(seq);
+    return other;
+}
+
+/* Serialise the event and put it down; its number, or NULL with an exception where that fails. */
+static PyObject *record(Append *self, PyObject *event, int *level)
+{
+    Body body;
+    int status = make(self, &body, event);
+    PyObject *seq;
+    if (status > 0) {
+        seq = put_body(self, &body);
+        *level = body.level;
+        Py_XDECREF(body.bytes);
+    } else {
+        seq = status < 0 ? rescue(self, event) : record_slowly(self, event);
+        if (seq != NULL && (*level = level_in(self, event)) < 0)
+            Py_CLEAR(seq);
+    }
+    return seq;
 }
 
 static PyObject *make_receipt(Append *self, PyObject *seq)
@@ -182,32 +209,29 @@ static PyObject *append(PyObject *callable, PyObject *const *args, size_t nargsf
         PyObject *none = PyObject_CallOneArg(self->check, event);
         Py_XDECREF(none);
         if (none == NULL)
-            return NULL; /* before a number is claimed, which would stay empty */
+            return NULL;
     }
-    PyObject *seq = Py_TYPE(self->numbers)->tp_iternext(self->numbers);
+    int level;
+    PyObject *seq = record(self, event, &level);
     if (seq == NULL)
         return NULL;
-    PyObject *receipt = NULL;
-    int level = record(self, &seq, event);
-    if (level < 0 && (rescue(self, &seq, event) < 0 || (level = level_in(self, event)) < 0))
-        goto end;
-    receipt = make_receipt(self, seq);
+    PyObject *receipt = make_receipt(self, seq);
     if (receipt != NULL && (*slot(self->staging, self->offset_attention) != Py_False || level == 0))
         receipt = look_again(self, seq, event, receipt);
-end:
     Py_DECREF(seq);
     return receipt;
 }
 
 static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"staging", "numbers", "progress",    "dumps",   "as_json", "payloads", "check", "encode",
-                            "put",     "rescue",  "second_look", "receipt", "memory",  "slots",    NULL};
+    static char *names[] = {"staging", "numbers",  "progress", "dumps",       "as_json", "payloads", "check", "encode",
+                            "put",     "stranded", "rescue",   "second_look", "receipt", "memory",   "slots", NULL};
     PyObject *given[PARTS], *memory;
     unsigned long long slots;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOOO!OOOOOO!OK", names, given, given + 1, given + 2, given + 3,
-                                     given + 4, &PyList_Type, given + 5, given + 6, given + 7, given + 8, given + 9,
-                                     given + 10, &PyType_Type, given + 11, &memory, &slots))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOOO!OOOO!OOO!OK", names, given, given + 1, given + 2,
+                                     given + 3, given + 4, &PyList_Type, given + 5, given + 6, given + 7, given + 8,
+                                     &PyList_Type, given + 9, given + 10, given + 11, &PyType_Type, given + 12, &memory,
+                                     &slots))
         return NULL;
     if (!PyIter_Check(given[1]))
         return PyErr_Format(PyExc_TypeError, "numbers is not an iterator");
@@ -269,8 +293,8 @@ static PyMemberDef members[] = {
 };
 
 static PyType_Slot type_slots[] = {
-    {Py_tp_doc, "Append(staging, numbers, progress, dumps, as_json, payloads, check, encode, put, rescue, second_look, "
-                "receipt, memory, slots)"},
+    {Py_tp_doc, "Append(staging, numbers, progress, dumps, as_json, payloads, check, encode, put, stranded, rescue, "
+                "second_look, receipt, memory, slots)"},
     {Py_tp_new, new},
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_traverse, traverse},

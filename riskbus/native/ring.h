@@ -49,12 +49,6 @@ static inline uint64_t *ring_word(const Ring *ring, uint64_t seq)
     return (uint64_t *)(ring->memory + RING_HEADER + (seq & (ring->slots - 1)) * RING_SLOT + RING_NEAR);
 }
 
-/* Whether the slot still has an older record than this one: a late publisher's number may have been given away. */
-static inline int ring_awaits(const Ring *ring, uint64_t seq)
-{
-    return __atomic_load_n(ring_word(ring, seq), __ATOMIC_ACQUIRE) >> RING_SHIFT <= seq;
-}
-
 /* Whether so many bytes of memory are a ring of so many slots. */
 static inline int is_ring(const Ring *ring, size_t size)
 {

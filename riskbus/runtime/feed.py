@@ -44,7 +44,7 @@ class Feed(Protocol):
     def put(self, seq: int, body: bytes, kind: int) -> int:
         """Put down the body for a claimed number; return the number that it has. Any thread."""
 
-    def stage(self, body: bytes, kind: int) -> None:
+    def stage(self, body: bytes, kind: int) -> object:
         """Claim the next number and put down the body for it. Any thread."""
 
     def declare(self, seq: int) -> None:

@@ -17,6 +17,7 @@ from riskbus.format.record import encode_event, with_number
 from riskbus.metrics import AuditMetrics
 from riskbus.mount.judgement import TMPFS
 from riskbus.mount.mountinfo import find_mount, read_mounts
+from riskbus.runtime.appending import Append, make_append
 from riskbus.runtime.control import encode_now
 from riskbus.runtime.courier import Courier, logger
 from riskbus.runtime.host import Equipment, Host, ThreadHost
@@ -24,7 +25,7 @@ from riskbus.runtime.output import Output
 from riskbus.runtime.overseer import Overseer
 from riskbus.runtime.process import ProcessHost
 from riskbus.runtime.receipt import Receipt
-from riskbus.runtime.staging import CONTROL, Staging, make_append
+from riskbus.runtime.staging import CONTROL, Staging
 from riskbus.settings import AuditSettings, Durability, WriterKind
 from riskbus.stamps import uuid7
 from riskbus.status import State
@@ -32,10 +33,6 @@ from riskbus.store.ring import FOOTPRINT, Ring
 from riskbus.store.ring_files import create_ring
 
 _FAREWELL = 1.0  # seconds that the last lines for standard output and the logger get
-
-
-Append = Callable[[RiskEvent], Receipt]
-"""Records an event."""
 
 
 class Incarnation:

@@ -18,8 +18,9 @@ from riskbus.events import RiskEvent
 from riskbus.format.checkpoint import Checkpoint
 from riskbus.metrics import collector_for
 from riskbus.quantities import timeout_seconds
+from riskbus.runtime.appending import Append
 from riskbus.runtime.control import config_payload
-from riskbus.runtime.incarnation import Append, Incarnation
+from riskbus.runtime.incarnation import Incarnation
 from riskbus.runtime.receipt import Receipt
 from riskbus.settings import AuditSettings
 from riskbus.status import LogStatus

@@ -1,13 +1,14 @@
 """The publishers' side of the hand-over of records to the one writer.
 
-Publishing never takes a lock. A publisher claims a number, makes the body of its record and puts it into the ring;
-claiming is a single operation of the interpreter, and `put` may be repeated, so both are safe from any thread, from
-signal handlers and from finalizers. The writer takes records in the order of their numbers and waits for a number that
-was claimed and not yet put down.
+Publishing never takes a lock. A publisher makes the body of its record, claims a number and puts the body into the
+ring; claiming is a single operation of the interpreter, and `put` may be repeated, so both are safe from any thread,
+from signal handlers and from finalizers. The writer takes records in the order of their numbers and waits for a number
+that was claimed and not yet put down; so nothing of the program's own, such as the text of a payload, comes between.
 
-    claim ──► encode ──► put          a number whose publisher vanished between claim and put (killed by an
-                          │           asynchronous exception) is a hole; the writer declares it after a while
-                        take ──► in order of numbers ──► release, when durable
+    encode ──► claim ──► put          a record that an error keeps from being put down (no stack, no memory, or
+                          │           KeyboardInterrupt) is stranded, and put down when the writer asks; a number
+                        take          whose publisher vanished all the same is a hole, declared after a while
+                          └──► in order of numbers ──► release, when durable
 
 What does not fit into the ring, because it is long and shared memory is full, or because the volume has been gone for
 long, waits aside in private memory, until it is durable.
@@ -17,15 +18,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
 
-from orjson import Fragment
-
-from riskbus.events import EventPriority, RiskEvent, broken_event, check_event
-from riskbus.format.record import MAX_BODY_BYTES, as_json, as_one_line, dumps, encode_event, encode_shortened
-from riskbus.native import hot
-from riskbus.runtime.progress import Progress
-from riskbus.runtime.receipt import Receipt
-from riskbus.store.ring import NEAR, ROOM, SLOT, UNIT, Ring, mark
-from riskbus.store.ring_header import SIZE
+from riskbus.events import EventPriority, RiskEvent, broken_event
+from riskbus.format.record import MAX_BODY_BYTES, encode_event, encode_shortened
+from riskbus.store.ring import ROOM, Ring
 
 CONTROL = 4  # beside the four priorities: the kinds of record that are the log's own
 CHECKPOINT = 5
@@ -45,6 +40,7 @@ class Staging:
         claim: returns the next of them; whoever calls it must `put` a record with that number. Any thread.
         attention: set where `append` must look twice: the log ended, or every record wakes the writer.
         limit: the largest number that surely has a slot of its own; `put` moves it on, until a hole is declared.
+        stranded: records whose number was claimed and which an error kept from being put down. Any thread appends.
     """
 
     __slots__ = (
@@ -58,6 +54,7 @@ class Staging:
         "limit",
         "numbers",
         "ring",
+        "stranded",
     )
 
     def __init__(self, ring: Ring, on_full: Callable[[], None]) -> None:
@@ -66,6 +63,7 @@ class Staging:
         self.limit = ring.slots - 1
         self._on_full = on_full
         self.numbers = count()
+        self.stranded: list[Staged] = []
         self._aside: dict[int, Staged] = {}
         self._aside_bytes = 0
         self._forgotten = 0  # numbers below this one no longer wait aside
@@ -74,7 +72,11 @@ class Staging:
 
     @property
     def claimed(self) -> int:
-        """How many numbers were claimed. Any thread."""
+        """How many numbers were claimed. Any thread; who waits for a number asks, so what is stranded comes now."""
+        for staged in self.stranded.copy():
+            with suppress(Exception):  # there is still no memory, or another thread was faster
+                self.put_event(*staged)
+                self.stranded.remove(staged)
         return int(repr(self.numbers)[6:-1])  # the only way to look at itertools.count without advancing it
 
     def put(self, seq: int, body: bytes, kind: int) -> int:
@@ -103,24 +105,36 @@ class Staging:
         """Put down the body of an event, of any length. As `put`."""
         return self.put(seq, body if len(body) <= MAX_BODY_BYTES else encode_shortened(body), kind)
 
-    def rescue(self, seq: int, event: RiskEvent, error: BaseException) -> int:
-        """Put down what can be had of an event after an error, as its number must not stay empty. As `put`.
+    def rescue(self, event: RiskEvent, error: BaseException) -> int:
+        """Record what can be had of an event after an error, and return its number. Any thread.
 
         Raises:
             BaseException: The error was thrown in from outside, KeyboardInterrupt for example.
         """
         try:
-            seq = self.put(seq, encode_event(event), event.priority)
+            staged = encode_event(event), EventPriority(event.priority)
         except Exception as broken:  # noqa: BLE001 -- whatever was done to it
-            seq = self.put(seq, encode_event(broken_event(event, broken)), EventPriority.HIGH)
+            staged = encode_event(broken_event(event, broken)), EventPriority.HIGH
+        seq = self.stage(*staged)
         thrown_in = error.__cause__ if isinstance(error, Exception) else error  # orjson wraps what came in as_json
         if thrown_in is not None and not isinstance(thrown_in, Exception):
             raise thrown_in from None
         return seq
 
-    def stage(self, body: bytes, kind: int) -> None:
-        """Claim the next number and put down the body for it. Any thread."""
-        self.put(self.claim(), body, kind)
+    def stage(self, body: bytes, kind: int) -> int:
+        """Claim the next number and put down the body for it; return the number that it has. Any thread.
+
+        Raises:
+            BaseException: It was thrown in from outside, KeyboardInterrupt for example; the record is not lost.
+        """
+        seq = self.claim()
+        try:
+            return self.put_event(seq, body, kind)
+        except BaseException as error:
+            self.stranded.append((seq, body, kind))
+            if isinstance(error, Exception):
+                return seq
+            raise
 
     def declare(self, seq: int) -> None:
         """Note that the writer has put a record down for a hole; its publisher, should it come, gets another number."""
@@ -177,69 +191,3 @@ class Staging:
         """Whether as much waits aside as may."""
         self._forget_released()
         return self._aside_bytes > _ASIDE_LIMIT
-
-
-def make_append(
-    staging: Staging, progress: Progress, second_look: Callable[[int, RiskEvent], Receipt | None]
-) -> Callable[[RiskEvent], Receipt]:
-    """Return the function that records an event, the hottest path there is.
-
-    It is one function over local names, as each call and each attribute of an object would cost it a twentieth.
-
-    Args:
-        staging: where records go.
-        progress: what receipts ask.
-        second_look: called with number and event after the record was put down, where `attention` is set or the event
-            is CRITICAL; wakes the writer, and returns another receipt if nobody will take the record any more.
-    """
-    claim = staging.claim
-    put_with_annex = staging.ring.put
-    memory, words, mask = staging.ring.memory, staging.ring.slot_words, staging.ring.slots - 1
-    marks = tuple(map(mark, EventPriority))
-    new_receipt = object.__new__
-
-    if hot is not None:
-        compiled: Callable[[RiskEvent], Receipt] = hot.Append(
-            staging=staging,
-            numbers=staging.numbers,
-            memory=memory,
-            slots=mask + 1,
-            progress=progress,
-            dumps=dumps,
-            as_json=as_json,
-            check=check_event,
-            payloads=[None, Fragment(b"\n"), None],
-            encode=encode_event,
-            put=staging.put_event,
-            rescue=staging.rescue,
-            second_look=second_look,
-            receipt=Receipt,
-        )
-        return compiled
-
-    def append(event: RiskEvent) -> Receipt:
-        if event.__class__ is not RiskEvent:
-            check_event(event)
-        seq = claim()
-        try:
-            body = as_one_line(dumps(event.fields, as_json))
-            length = len(body)
-            if length <= NEAR and seq <= staging.limit:
-                index = seq & mask  # from here on as Ring.put, and multiplied, as shifting costs more
-                start = index * SLOT + SIZE
-                memory[start : start + length] = body
-                words[index] = seq * UNIT + (marks[event.priority] + length)
-            elif length <= ROOM and seq <= staging.limit:
-                put_with_annex(seq, body, event.priority)
-            else:
-                seq = staging.put_event(seq, body, event.priority)
-        except BaseException as error:  # noqa: BLE001 -- orjson refused the payload, or KeyboardInterrupt came
-            seq = staging.rescue(seq, event, error)
-        receipt: Receipt = new_receipt(Receipt)  # as calling it does, at half the cost
-        receipt.seq = seq
-        receipt.progress = progress
-        if staging.attention or event.priority is _CRITICAL:
-            return second_look(seq, event) or receipt
-        return receipt
-
-    return append

@@ -1,25 +1,42 @@
 """The staging ring: what was accepted outlives its process, whole, once, and in order."""
 
+import inspect
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from riskbus import EventPriority, EventType, InvalidEventError, RiskEvent, native
+from riskbus.format.record import MAX_BODY_BYTES
+from riskbus.runtime.appending import make_append
 from riskbus.runtime.feed import take
 from riskbus.runtime.progress import Progress
-from riskbus.runtime.staging import Staging, make_append
+from riskbus.runtime.receipt import Receipt
+from riskbus.runtime.staging import Staging
 from riskbus.store import ring as layout
 from riskbus.store import ring_header as header_layout
-from riskbus.store.ring import NEAR, ROOM, Held
+from riskbus.store.ring import NEAR, ROOM, Held, Ring
 from riskbus.store.ring_files import create_ring, find_abandoned
 from tests.audit_log.rings import SLOTS, STREAM, feed_of, find_rings, make_ring, record_of, staging_on
 from tests.audit_log.steps import every_step, killed_at_step
 
 # Python 3.12 and later warn of every fork beside threads, which is what these tests are about.
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+
+
+def heartbeat(data: dict[str, Any] | None = None) -> RiskEvent:
+    """Return an event of no importance."""
+    return RiskEvent(EventType.HEARTBEAT, EventPriority.LOW, "test", data)
+
+
+def appending_on(ring: Ring) -> tuple[Staging, Callable[[RiskEvent], Receipt]]:
+    """Return what publishers have in common, and the function that appends."""
+    staging = staging_on(ring)
+    return staging, make_append(staging, Progress(ring, lambda: None), lambda _seq, _event: None)
 
 
 def test_what_was_accepted_is_found_after_the_end(shared_memory: Path) -> None:
@@ -185,47 +202,83 @@ def test_a_publisher_that_comes_back_after_its_number_was_declared_a_hole_gets_a
 
 
 class SlowToSay:
-    """A value that takes so long to become text that the writer has given its record's number away by then."""
+    """A value that takes so long to become text that others append their events meanwhile."""
 
-    def __init__(self, staging: Staging, number: int) -> None:
-        self._staging, self._number = staging, number
+    def __init__(self, append: Callable[[RiskEvent], object], others: int) -> None:
+        self._append, self._others = append, others
 
     def __repr__(self) -> str:
-        self._staging.put(self._number, b'{"gap"}', 4)
-        self._staging.declare(self._number)
+        for _ in range(self._others):
+            self._append(heartbeat())
         return "at last"
 
 
-@pytest.mark.parametrize("others", [0, SLOTS - 1])
-def test_an_event_that_took_too_long_to_encode_is_recorded_under_another_number(
-    shared_memory: Path, others: int
-) -> None:
-    """The declared hole stays as it is, and the receipt tells of the event's own record."""
-    staging = staging_on(make_ring(shared_memory))
-    append = make_append(staging, Progress(staging.ring, lambda: None), lambda _seq, _event: None)
-    for _ in range(others):
-        append(RiskEvent(EventType.HEARTBEAT, EventPriority.LOW, "test"))
-    staging.ring.release(others)
-    receipt = append(RiskEvent(EventType.HEARTBEAT, EventPriority.LOW, "test", {"value": SlowToSay(staging, others)}))
-    assert staging.ring.get(others) == Held(others, b'{"gap"}', 4)
-    assert receipt.seq == others + 1
-    held = staging.ring.get(others + 1)
-    assert held is not None
-    assert b"at last" in held.body
-    staging.ring.release(others + 1)
-    assert not receipt.durable
-    staging.ring.release(others + 2)
-    assert receipt.durable
+@pytest.mark.parametrize("others", [1, SLOTS, 2 * SLOTS])
+def test_an_event_that_takes_long_to_encode_keeps_nobody_waiting(shared_memory: Path, others: int) -> None:
+    """What a payload does when it is asked for its text is the program's; the log's numbers must not depend on it."""
+    staging, append = appending_on(make_ring(shared_memory))
+    receipt = append(heartbeat({"value": SlowToSay(append, others)}))
+    assert receipt.seq == others
+    records = take(feed_of(staging), 0, 100)
+    assert [seq for seq, _, _ in records] == list(range(others + 1))
+    assert b"at last" in records[-1][1]
+
+
+def with_so_much_stack(calls: int, action: Callable[[], object]) -> bool:
+    """Run an action where so many calls more are allowed; whether that was enough."""
+
+    def dive(depth: int) -> object:
+        return dive(depth - 1) if depth else action()
+
+    try:
+        dive(sys.getrecursionlimit() - len(inspect.stack(0)) - calls)
+    except RecursionError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("size", [10, NEAR, ROOM, MAX_BODY_BYTES])
+@pytest.mark.parametrize("released", [True, False], ids=["with room", "without room"])
+def test_no_end_of_the_stack_leaves_a_number_empty(shared_memory: Path, size: int, *, released: bool) -> None:
+    """A handler that publishes itself without end comes to one; an empty number keeps all that follows from the volume.
+
+    Each event that got a number is there, and no number is without an event.
+    """
+    staging, append = appending_on(make_ring(shared_memory))
+    following, calls, enough = 0, 1, False
+    while not enough:
+        event = heartbeat({"text": "x" * size, "odd": {1, 2} if calls % 2 else 0})
+        enough = with_so_much_stack(calls, partial(append, event))
+        calls += 1
+        assert staging.claimed - following == len(take(feed_of(staging), following, 100))
+        if released:
+            following = staging.claimed
+            staging.ring.release(following)
+    assert staging.claimed > 0
+
+
+def test_what_is_thrown_in_while_a_record_is_put_down_loses_nothing(shared_memory: Path) -> None:
+    """Ctrl-C ends the program, and its evidence is complete: an event with a number is in the log."""
+    staging, patch = staging_on(make_ring(shared_memory)), pytest.MonkeyPatch()
+
+    def interrupt(*_: object) -> None:
+        patch.undo()
+        raise KeyboardInterrupt
+
+    patch.setattr(staging.ring, "put", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        staging.stage(record_of(0), 2)
+    assert staging.claimed == 1
+    assert take(feed_of(staging), 0, 100) == [(0, record_of(0), 2)]
 
 
 @pytest.mark.parametrize("thing", [None, "KILL_SWITCH", object()], ids=["nothing", "text", "object"])
 def test_what_is_no_event_is_refused_before_it_takes_a_number(shared_memory: Path, thing: Any) -> None:
     """A number that stays empty would keep all that follows from the volume for ten seconds."""
-    staging = staging_on(make_ring(shared_memory))
-    append = make_append(staging, Progress(staging.ring, lambda: None), lambda _seq, _event: None)
+    _, append = appending_on(make_ring(shared_memory))
     with pytest.raises(InvalidEventError, match=r"is not a RiskEvent; make one: RiskEvent\("):
         append(thing)
-    assert append(RiskEvent(EventType.HEARTBEAT, EventPriority.LOW, "test")).seq == 0
+    assert append(heartbeat()).seq == 0
 
 
 CHANGES: dict[str, Callable[[RiskEvent], object]] = {
@@ -247,8 +300,7 @@ def test_of_an_event_that_was_changed_until_it_cannot_be_recorded_the_rest_is(
     shared_memory: Path, what: str, kind: type[RiskEvent]
 ) -> None:
     """It must not be, and yet nothing that was accepted may be lost, or keep others waiting."""
-    staging = staging_on(make_ring(shared_memory))
-    append = make_append(staging, Progress(staging.ring, lambda: None), lambda _seq, _event: None)
+    staging, append = appending_on(make_ring(shared_memory))
     event = kind(EventType.THROTTLE, EventPriority.LOW, "a source to find it by", {"limit": 10})
     CHANGES[what](event)
     with suppress(AttributeError):  # to append a thing without a priority is an error, and it is recorded all the same

@@ -14,8 +14,9 @@ from orjson import Fragment
 
 from riskbus import EventPriority, EventType, Receipt, RiskEvent, native
 from riskbus.format.record import encode_event
+from riskbus.runtime.appending import make_append
 from riskbus.runtime.progress import Progress
-from riskbus.runtime.staging import Staging, make_append
+from riskbus.runtime.staging import Staging
 from tests.audit_log.rings import make_ring, staging_on
 
 pytestmark = pytest.mark.skipif(native.hot is None, reason="riskbus is not compiled here")
