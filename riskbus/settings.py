@@ -119,7 +119,9 @@ class AuditSettings(BaseModel):
         retention_days: days before which no segment is ever removed. `RISK_AUDIT_RETENTION_DAYS`.
         second_dir: a directory on another volume, for records that the first one refuses. `RISK_AUDIT_SECOND_DIR`.
         staging_dir: a directory on a memory file system, for records on their way. `RISK_AUDIT_STAGING_DIR`.
-        staging_size: bytes of memory for them. `RISK_AUDIT_STAGING_SIZE`.
+        staging_size: bytes of memory for them, taken at the start. `RISK_AUDIT_STAGING_SIZE`.
+        staging_overflow: bytes taken when more come than the writer can follow, or while the volume is gone: there, and
+            as many in private memory; what comes beyond goes to the emergency stream. `RISK_AUDIT_STAGING_OVERFLOW`.
         stream: name of the stream, part of every checkpoint's origin; "" derives one. `RISK_AUDIT_STREAM`.
         report: auto reports to the Kubernetes API where a service account token is mounted. `RISK_AUDIT_REPORT`.
         report_interval: seconds between reports. `RISK_AUDIT_REPORT_INTERVAL`.
@@ -146,6 +148,7 @@ class AuditSettings(BaseModel):
     second_dir: Annotated[Path | None, BeforeValidator(_second_directory)] = None
     staging_dir: Path = Path("/dev/shm")  # noqa: S108 -- the machine's, and in Kubernetes the pod's, shared memory
     staging_size: Annotated[int, BeforeValidator(_size), Field(ge=64 << 10, le=1 << 30)] = 16 << 20
+    staging_overflow: Annotated[int, BeforeValidator(_size), Field(ge=0, le=1 << 40)] = 64 << 20
     stream: Annotated[str, Field(pattern=rf"^[^{_NOT_IN_NAMES}]*$", max_length=200)] = ""
     report: Annotated[ReportMode, BeforeValidator(_lower)] = ReportMode.AUTO
     report_interval: Annotated[float, BeforeValidator(seconds), Field(ge=1, allow_inf_nan=False)] = 60
@@ -212,6 +215,7 @@ VARIABLES = {
     "second_dir": "RISK_AUDIT_SECOND_DIR",
     "staging_dir": "RISK_AUDIT_STAGING_DIR",
     "staging_size": "RISK_AUDIT_STAGING_SIZE",
+    "staging_overflow": "RISK_AUDIT_STAGING_OVERFLOW",
     "stream": "RISK_AUDIT_STREAM",
     "report": "RISK_AUDIT_REPORT",
     "report_interval": "RISK_AUDIT_REPORT_INTERVAL",

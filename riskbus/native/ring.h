@@ -19,6 +19,7 @@ enum {
     RING_STOP = 14,
     RING_AWAITED = 15,
     RING_OVERFLOWING = 16,
+    RING_SPILLED = 17,
     /* where the two edges of the tree begin: size, length, hashes */
     RING_EDGE = 4096,
     RING_OTHER_EDGE = 2 * 4096,

@@ -97,7 +97,8 @@ static Next turn(Rounds *self)
     ring_set_header(&self->ring, RING_ALIVE, (uint64_t)now_ns);
     self->full = 0;
     if (__atomic_load_n(&self->abandoned, __ATOMIC_ACQUIRE) || ring_header(&self->ring, RING_STOP) ||
-        ring_header(&self->ring, RING_OVERFLOWING) || self->room < 1 || self->overdue)
+        ring_header(&self->ring, RING_OVERFLOWING) || ring_header(&self->ring, RING_SPILLED) > self->next ||
+        self->room < 1 || self->overdue)
         return LEAVE;
     size_t count = 0;
     uint64_t word = 0;

@@ -13,8 +13,9 @@ from riskbus.native import hot
 from riskbus.runtime.progress import Progress
 from riskbus.runtime.receipt import Receipt
 from riskbus.runtime.staging import Staging
-from riskbus.store.ring import NEAR, ROOM, SLOT, UNIT, mark
+from riskbus.store.ring import NEAR, SLOT
 from riskbus.store.ring_header import SIZE
+from riskbus.store.ring_words import ROOM, UNIT, mark
 
 _CRITICAL = EventPriority.CRITICAL
 

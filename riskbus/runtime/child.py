@@ -73,7 +73,7 @@ class RemoteFeed:
         self._ask("declare", seq)
 
     def waiting_aside(self, seq: int, most: int) -> list[Staged]:
-        """Return the records from this number on that wait outside the ring."""
+        """Return the records from this number on that wait outside shared memory."""
         return list(self._ask("waiting_aside", seq, most))
 
     def settings(self) -> AuditSettings:

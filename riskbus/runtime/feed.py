@@ -51,7 +51,7 @@ class Feed(Protocol):
         """Note that the writer itself writes the record with this number; its publisher gets another."""
 
     def waiting_aside(self, seq: int, most: int) -> list[Staged]:
-        """Return the records from this number on that wait outside the ring."""
+        """Return the records from this number on that wait outside shared memory."""
 
     def wait(self, seconds: float) -> None:
         """Wait until someone wakes the writer, or for so long."""

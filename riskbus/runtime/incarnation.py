@@ -57,7 +57,7 @@ class Incarnation:
         self._use = use
         self._on_checkpoint = on_checkpoint
         self.ring = _make_ring(settings, self.name)
-        self.staging = Staging(self.ring, on_full=self._refuse_from_now_on)
+        self.staging = Staging(self.ring, on_full=self._refuse_from_now_on, overflow=settings.staging_overflow)
         self.staging.attention = self._urgent = settings.durability is Durability.SYNC
         self.staging.claim()  # AUDIT_OPEN gets the first number, whenever the volume answers,
         self.staging.claim()  # and its seal the second
@@ -113,6 +113,7 @@ class Incarnation:
         """Go on with other settings; the writer looks at them once a second."""
         self._equipment.settings = settings
         self._urgent = settings.durability is Durability.SYNC
+        self.staging.overflow = settings.staging_overflow
         self.staging.attention = self._urgent or self.progress.ended
 
     def record(self, kind: str, payload: dict[str, Any]) -> None:

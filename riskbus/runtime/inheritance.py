@@ -22,8 +22,9 @@ from riskbus.runtime.control import Record, inherited_payload
 from riskbus.runtime.feed import Feed
 from riskbus.runtime.staging import CONTROL
 from riskbus.settings import AuditSettings
-from riskbus.store.ring import Held, Ring
+from riskbus.store.ring import Ring
 from riskbus.store.ring_files import find_abandoned
+from riskbus.store.ring_words import Held
 from riskbus.store.stream import End, find_end
 
 _LONGEST_QUOTE = 16 << 10  # bytes; the log's own records are far shorter, and each quotation of one makes it longer

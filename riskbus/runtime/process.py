@@ -203,6 +203,7 @@ class ProcessHost:
         self.mount = metrics.mount
         metrics.absorb(self._earlier)
         self._equipment.metrics.__dict__.update(vars(metrics))
+        self._ring.overflow.release(self._ring.released)  # in this process, too
         if moments:
             self.progress.call_back(moments)
 

@@ -10,8 +10,8 @@ that was claimed and not yet put down; so nothing of the program's own, such as 
                         take          whose publisher vanished all the same is a hole, declared after a while
                           └──► in order of numbers ──► release, when durable
 
-What does not fit into the ring, because it is long and shared memory is full, or because the volume has been gone for
-long, waits aside in private memory, until it is durable.
+What has no slot in the ring, because the writer does not follow, waits in shared memory beside it; where there is no
+room for that either, aside in private memory. How much may wait so, in each, is a setting.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,12 +20,11 @@ from itertools import count
 
 from riskbus.events import EventPriority, RiskEvent, broken_event
 from riskbus.format.record import MAX_BODY_BYTES, encode_event, encode_shortened
-from riskbus.store.ring import ROOM, Ring
+from riskbus.store.ring import FOOTPRINT, Ring
 
 CONTROL = 4  # beside the four priorities: the kinds of record that are the log's own
 CHECKPOINT = 5
 
-_ASIDE_LIMIT = 64 << 20  # bytes that wait aside when the writer does not come; minutes of a busy day
 _CRITICAL = EventPriority.CRITICAL
 
 Staged = tuple[int, bytes, int]
@@ -40,6 +39,7 @@ class Staging:
         claim: returns the next of them; whoever calls it must `put` a record with that number. Any thread.
         attention: set where `append` must look twice: the log ended, or every record wakes the writer.
         limit: the largest number that surely has a slot of its own; `put` moves it on, until a hole is declared.
+        overflow: bytes that may wait beside the ring, in shared memory and as many in private memory; may change.
         stranded: records whose number was claimed and which an error kept from being put down. Any thread appends.
     """
 
@@ -53,12 +53,15 @@ class Staging:
         "claim",
         "limit",
         "numbers",
+        "overflow",
         "ring",
         "stranded",
     )
 
-    def __init__(self, ring: Ring, on_full: Callable[[], None]) -> None:
+    def __init__(self, ring: Ring, on_full: Callable[[], None], overflow: int = 64 << 20) -> None:
+        """Begin with number 0; `on_full` is called when as much waits as may, after each record that comes."""
         self.ring = ring
+        self.overflow = overflow
         self.attention = False
         self.limit = ring.slots - 1
         self._on_full = on_full
@@ -95,10 +98,8 @@ class Staging:
         limit = released + self.ring.slots - 1
         if not self._declared:
             self.limit = limit
-        if seq > limit or (len(body) > ROOM and not self._put_long(seq, body, kind)):
+        if seq > limit + self.overflow // FOOTPRINT or not self._share(seq, body, kind):
             self._put_aside(seq, body, kind)
-        elif len(body) <= ROOM:
-            self.ring.put(seq, body, kind)
         return seq
 
     def put_event(self, seq: int, body: bytes, kind: int) -> int:
@@ -156,9 +157,9 @@ class Staging:
         found: Iterator[Staged | None] = (self._aside.get(seq) or self.ring.get(seq) for seq in numbers)
         return [staged for staged in found if staged is not None]
 
-    def _put_long(self, seq: int, body: bytes, kind: int) -> bool:
+    def _share(self, seq: int, body: bytes, kind: int) -> bool:
         with suppress(OSError):  # shared memory is full, or there is none: private memory has to do
-            self.ring.put_long(seq, body, kind)
+            self.ring.accept(seq, body, kind)
             return True
         return False
 
@@ -167,9 +168,9 @@ class Staging:
             self._aside_bytes += len(body)
         self._aside[seq] = (seq, body, kind)
         self.ring.overflowing = 1
-        if self._aside_bytes > _ASIDE_LIMIT:
+        if self._aside_bytes > self.overflow:
             self._forget_released()
-            if self._aside_bytes > _ASIDE_LIMIT:
+            if self._aside_bytes > self.overflow:
                 self._on_full()
 
     def _forget_released(self) -> None:
@@ -190,4 +191,4 @@ class Staging:
     def full(self) -> bool:
         """Whether as much waits aside as may."""
         self._forget_released()
-        return self._aside_bytes > _ASIDE_LIMIT
+        return self._aside_bytes > self.overflow

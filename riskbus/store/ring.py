@@ -10,9 +10,7 @@ of their numbers.
 A slot has room for the body of most records; what a longer one has beyond that is in the slot's annex, far away. The
 closer together the slots are that are written one after the other, the more of them the processor has at hand.
 
-Commit protocol. A slot is room for a body, and one 8-byte word at its end:
-
-    word = (seq + 1) << 24 | kind << 20 | length          0: never used
+Commit protocol. A slot is room for a body, and one 8-byte word at its end, of number, kind and length.
 
 1. The publisher copies the body into the room, and into the annex.
 2. Then it stores the word, one aligned 8-byte store. The record is accepted from here on.
@@ -27,53 +25,29 @@ living writer in another process because x86-64 keeps the order of stores (Intel
 processors a writer in another process is refused.
 
 A body that is longer than room and annex is a file of its own beside the ring, renamed into place before its slot's
-word, with the kind's `LONG` bit, says so. It is deleted when the record is durable.
+word, with the kind's `LONG` bit, says so. It is deleted when the record is durable. A number whose slot is not free yet
+has one in an area beside the ring: see `riskbus.store.ring_overflow`.
 """
 
 import errno
 import mmap
 from collections import deque
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 from riskbus.store import posix
-from riskbus.store.ring_header import SIZE, Header
+from riskbus.store.ring_header import SIZE, SPILLED, Header
+from riskbus.store.ring_overflow import Overflow
+from riskbus.store.ring_words import LONG, ROOM, SHIFT, UNIT, Held, kind_of, length_of, mark, seq_of
 
 SLOT = 512
-ANNEX = 512
 NEAR = SLOT - 8
 """Bytes of a body that are in its slot."""
-ROOM = NEAR + ANNEX
+ANNEX = ROOM - NEAR
 FOOTPRINT = SLOT + ANNEX
 """Bytes of memory for each slot."""
-UNIT = 1 << 24
-"""What the word of a slot grows by from number to number."""
-LONG = 8  # beside a kind: the body is in a file
-_SHIFT = UNIT.bit_length() - 1
-_KIND_SHIFT = 20
-_LENGTH_MASK = (1 << _KIND_SHIFT) - 1
-_KIND_MASK = 0xF
 _GLANCE = 64  # slots that are looked at together
-
-
-class Held(NamedTuple):
-    """A record in a ring.
-
-    Attributes:
-        seq: its number.
-        body: its bytes but for the number.
-        kind: as it was staged.
-    """
-
-    seq: int
-    body: bytes
-    kind: int
-
-
-def mark(kind: int) -> int:
-    """Return what the word of a slot says beside number and length."""
-    return UNIT + (kind << _KIND_SHIFT)  # number 0 has the word of 1, as 0 says that the slot was never used
 
 
 class Ring(Header):
@@ -82,6 +56,7 @@ class Ring(Header):
     Attributes:
         slots: how many records it holds, a power of two.
         slot_words: the words of the slots.
+        overflow: slots beyond those of the ring.
         descriptor: the file, and its lock; -1 after `give_up`.
         path: the file, None if the memory is private and ends with the process.
     """
@@ -96,6 +71,7 @@ class Ring(Header):
         self._annexes = SIZE + self.slots * SLOT
         self.slot_words = self.words[SIZE + NEAR >> 3 : self._annexes >> 3 : SLOT >> 3]
         self._long: deque[int] = deque()  # what was taken and has a file
+        self.overflow = Overflow(path, self.words, SPILLED)
 
     # -- records
 
@@ -108,26 +84,43 @@ class Ring(Header):
         self.memory[annex : annex + len(rest)] = rest
         self.slot_words[index] = seq * UNIT + mark(kind) + length
 
-    def put_long(self, seq: int, body: bytes, kind: int) -> None:
-        """Accept a body that is longer than a slot. Makes system calls, on memory.
+    def accept(self, seq: int, body: bytes, kind: int) -> None:
+        """Accept a body of any length, wherever there is room. May make system calls, on memory.
 
         Raises:
-            OSError: there is no room, or the ring has no directory.
+            OSError: there is no room in shared memory, or the ring has no directory.
         """
+        put = self.put if seq < self.released + self.slots else self.overflow.put
+        if len(body) <= ROOM:
+            put(seq, body, kind)
+            return
         if self.path is None:
             raise OSError(errno.ENOENT, "the ring has no directory")
         temporary = Path(f"{self.path}.{seq}.part")
         temporary.write_bytes(body)
         temporary.rename(f"{self.path}.{seq}")
-        self.put(seq, b"", kind | LONG)
+        put(seq, b"", kind | LONG)
 
     def get(self, seq: int) -> Held | None:
         """Return the record with this number, or None if it is not in a slot, or no longer."""
         word = self.slot_words[seq & self._mask]
-        return self._read(word) if word >> _SHIFT == seq + 1 else None
+        if seq_of(word) == seq:
+            return self._held(word, self._body(word))
+        beyond = self.overflow.get(seq)
+        return self._held(*beyond) if beyond else None
 
     def take(self, seq: int, most: int) -> list[tuple[int, bytes, int]]:
-        """Return number, body and kind of the records from this number on, at most so many, up to the first gap."""
+        """Return the records from this number on, at most so many, up to the first gap."""
+        found = self._take_slots(seq, most)
+        while len(found) < most and seq + len(found) < self.spilled:
+            following, rest = seq + len(found), most - len(found)
+            more = self._take_beyond(following, rest) or self._take_slots(following, rest)
+            if not more:
+                break
+            found += more
+        return found
+
+    def _take_slots(self, seq: int, most: int) -> list[tuple[int, bytes, int]]:
         found: list[tuple[int, bytes, int]] = []
         while len(found) < most:
             first = (seq + len(found)) & self._mask
@@ -138,17 +131,27 @@ class Ring(Header):
                 break
         return found
 
+    def _take_beyond(self, seq: int, most: int) -> list[tuple[int, bytes, int]]:
+        found: list[tuple[int, bytes, int]] = []
+        while len(found) < most and (beyond := self.overflow.get(seq + len(found))):
+            held = self._held(*beyond)
+            if held is None:
+                break
+            if kind_of(beyond[0]) & LONG:
+                self._long.append(held.seq)
+            found.append(held)
+        return found
+
     def _take_some(self, seq: int, first: int, count: int) -> list[tuple[int, bytes, int]]:
         memory = self.memory
         found: list[tuple[int, bytes, int]] = []
         start = SIZE + first * SLOT
         for word in self.slot_words[first : first + count].tolist():  # in one call, as each read of a word costs
-            if word >> _SHIFT != seq + 1:
+            if word >> SHIFT != seq + 1:
                 break
-            kind = word >> _KIND_SHIFT & _KIND_MASK
-            length = word & _LENGTH_MASK
+            kind, length = kind_of(word), length_of(word)
             if kind & LONG or length > NEAR:
-                held = self._read(word)
+                held = self._held(word, self._body(word))
                 if held is None:
                     break
                 found.append(held)
@@ -163,13 +166,15 @@ class Ring(Header):
     def release(self, below: int, edge: bytes = b"") -> None:
         """Free the slots of all numbers below this one, and what is longer than a slot. The writer only."""
         super().release(below, edge)
+        self.overflow.release(below)
         while self._long and self._long[0] < below:
             self._drop_long(self._long.popleft())
 
     def held(self) -> list[Held]:
         """Return every record that was accepted and neither released nor handed on, in order. The owner only."""
-        first = self.released + 1 << _SHIFT
-        found = (self._read(word) for word in self.slot_words.tolist() if word >= first)
+        first = self.released
+        in_slots = ((word, self._body(word)) for word in self.slot_words.tolist() if seq_of(word) >= first)
+        found = (self._held(*one) for one in chain(in_slots, self.overflow.held(first)))
         return sorted(held for held in found if held is not None)
 
     def hand_on(self, held: Held, heir: "Ring", seq: int) -> None:
@@ -183,7 +188,7 @@ class Ring(Header):
         if heir.path is None:
             raise OSError(errno.ENOENT, "the heir's memory ends with its process")
         heir.note_move(self._inode, held.seq, seq)
-        (heir.put_long if len(held.body) > ROOM else heir.put)(seq, held.body, held.kind)
+        heir.accept(seq, held.body, held.kind)
         self._forget(held.seq)
 
     def forget_moved(self, heirs: "list[Ring]") -> None:
@@ -226,23 +231,30 @@ class Ring(Header):
     def _forget(self, seq: int) -> None:
         index = seq & self._mask
         word = self.slot_words[index]
-        if word >> _SHIFT == seq + 1:
+        if seq_of(word) == seq:
             self.slot_words[index] = 0
-            if word >> _KIND_SHIFT & LONG:
-                self._drop_long(seq)
+        else:
+            word = self.overflow.forget(seq)
+        if kind_of(word) & LONG:
+            self._drop_long(seq)
 
     def _drop_long(self, seq: int) -> None:
         with suppress(OSError):
             Path(f"{self.path}.{seq}").unlink()
 
-    def _read(self, word: int) -> Held | None:
-        seq, kind = (word >> _SHIFT) - 1, word >> _KIND_SHIFT & _KIND_MASK
-        if kind & LONG:
-            try:
-                return Held(seq, Path(f"{self.path}.{seq}").read_bytes(), kind & ~LONG)
-            except FileNotFoundError:  # it became durable meanwhile, or a kill left the ring half removed
-                return None
-        index, length = seq & self._mask, word & _LENGTH_MASK
+    def _body(self, word: int) -> bytes:
+        """Return what a slot and its annex hold, by the slot's word."""
+        index, length = seq_of(word) & self._mask, length_of(word)
         start, annex = SIZE + index * SLOT, self._annexes + index * ANNEX
         near = self.memory[start : start + min(length, NEAR)]
-        return Held(seq, near + self.memory[annex : annex + max(length - NEAR, 0)], kind)
+        return near + self.memory[annex : annex + max(length - NEAR, 0)]
+
+    def _held(self, word: int, body: bytes) -> Held | None:
+        """Return the record that has this word and this in its slot; None if its file is gone."""
+        seq, kind = seq_of(word), kind_of(word)
+        if not kind & LONG:
+            return Held(seq, body, kind)
+        try:
+            return Held(seq, Path(f"{self.path}.{seq}").read_bytes(), kind & ~LONG)
+        except FileNotFoundError:  # it became durable meanwhile, or a kill left the ring half removed
+            return None

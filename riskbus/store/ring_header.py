@@ -10,6 +10,7 @@ import struct
 
 SIZE = 3 * 4096
 MAGIC = b"RISKRNG3"
+SPILLED = 17  # which word says how far the areas beside the ring reach
 WAITING, LISTENING = 1, 2  # the values of `awaited`
 _EDGES = (4096, 2 * 4096)  # where the two places for the tree's edge begin: size, length, hashes
 _TEXT = 256  # where the text begins: incarnation, line feed, path of the log
@@ -48,7 +49,8 @@ class Header:
         stop_ns: when the writer must have ended, by the same clock; 0 while it must not.
         awaited: `WAITING` where someone waits for records to become durable, `LISTENING` where someone only wants to be
             told of what becomes durable anyway, else 0.
-        overflowing: 1 where records wait outside the ring.
+        overflowing: 1 where records wait outside shared memory.
+        spilled: numbers below this one may wait in the areas beside the ring, and no others.
     """
 
     released = _Word(1)
@@ -67,6 +69,7 @@ class Header:
     stop_ns = _Word(14)
     awaited = _Word(15)
     overflowing = _Word(16)
+    spilled = _Word(SPILLED)
 
     def __init__(self, memory: mmap.mmap) -> None:
         self.memory = memory

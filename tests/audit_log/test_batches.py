@@ -13,8 +13,9 @@ from riskbus.format.record import leaf_hash, to_line, with_number
 from riskbus.native import hot
 from riskbus.runtime import batch as batches
 from riskbus.runtime.batch import Batch, Intake, make_batch
-from riskbus.store.ring import ROOM, Held, Ring
+from riskbus.store.ring import Ring
 from riskbus.store.ring_files import create_ring
+from riskbus.store.ring_words import ROOM, Held
 
 SLOTS = 256
 LARGEST = (1 << 40) - 1 - 3 * SLOTS  # a word has room for so large a number, and for those of the next rounds
@@ -37,7 +38,7 @@ def ring_from(first: int, records: list[tuple[bytes, int]], directory: Path | No
     ring = create_ring(directory, "a" * 32, "/log", SLOTS)
     ring.release(first, tree_of(first).edge)
     for seq, (body, kind) in enumerate(records, first):
-        (ring.put if len(body) <= ROOM else ring.put_long)(seq, body, kind)
+        ring.accept(seq, body, kind)
     return ring
 
 

@@ -20,9 +20,9 @@ from riskbus.runtime.inheritance import Inheritance
 from riskbus.runtime.progress import Progress
 from riskbus.runtime.staging import CONTROL, Staging
 from riskbus.settings import AuditSettings
-from riskbus.store.ring import ROOM
 from riskbus.store.ring_files import create_ring
 from riskbus.store.ring_header import Header
+from riskbus.store.ring_words import ROOM
 from tests.audit_log.steps import every_step, killed_at_step
 
 # Python 3.12 and later warn of every fork beside threads, which is what these tests are about.

@@ -20,9 +20,9 @@ from riskbus.format.record import leaf_hash, to_line, with_number
 from riskbus.native import hot
 from riskbus.runtime import rounds as writers_rounds
 from riskbus.runtime.staging import CHECKPOINT
-from riskbus.store.ring import LONG, ROOM, Ring
 from riskbus.store.ring_files import create_ring
 from riskbus.store.ring_header import LISTENING, WAITING
+from riskbus.store.ring_words import LONG, ROOM
 
 pytestmark = pytest.mark.skipif(writers_rounds._new is None, reason="not compiled, or no libcrypto")  # noqa: SLF001 -- it is what decides
 
@@ -56,7 +56,7 @@ class Volume:
         assert hot is not None
         self.first = first
         self.tree = Tree(first, bytes(range(32)) * first.bit_count())
-        self.ring: Ring = create_ring(None, "a" * 32, "/log", slots)
+        self.ring = create_ring(None, "a" * 32, "/log", slots)
         self.ring.release(first, self.tree.edge)
         self.file = os.memfd_create("segment")
         finalize(self, os.close, self.file)
@@ -145,7 +145,8 @@ def test_a_number_that_is_not_there_yet_is_waited_for() -> None:
 
 ENDS: dict[str, Callable[[Volume], Any]] = {
     "the end of the log": lambda volume: setattr(volume.ring, "stop_ns", 1),
-    "records beside the ring": lambda volume: setattr(volume.ring, "overflowing", 1),
+    "records in private memory": lambda volume: setattr(volume.ring, "overflowing", 1),
+    "records beside the ring": lambda volume: setattr(volume.ring, "spilled", 4096),
     "another writer": lambda volume: setattr(volume.rounds, "abandoned", True),
 }
 

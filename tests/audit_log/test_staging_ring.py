@@ -19,8 +19,10 @@ from riskbus.runtime.receipt import Receipt
 from riskbus.runtime.staging import Staging
 from riskbus.store import ring as layout
 from riskbus.store import ring_header as header_layout
-from riskbus.store.ring import NEAR, ROOM, Held, Ring
+from riskbus.store import ring_words as word_layout
+from riskbus.store.ring import NEAR, Ring
 from riskbus.store.ring_files import create_ring, find_abandoned
+from riskbus.store.ring_words import ROOM, Held
 from tests.audit_log.rings import SLOTS, STREAM, feed_of, find_rings, make_ring, record_of, staging_on
 from tests.audit_log.steps import every_step, killed_at_step
 
@@ -112,7 +114,7 @@ def test_an_heir_killed_at_any_step_leaves_the_record_in_exactly_one_ring(
         old, heir = make_ring(shared_memory, "a" * 32), make_ring(shared_memory, "b" * 32)
         both = [Held(seq, record_of(seq, size + seq), 1) for seq in (3, 4)]
         for held in both:
-            (old.put_long if size > ROOM else old.put)(*held)
+            old.accept(*held)
 
         def move() -> None:
             for seq, held in enumerate(both):
@@ -140,7 +142,7 @@ def test_a_writer_killed_at_any_step_of_a_release_leaves_what_is_not_durable(sha
     def run(step: int) -> bool:
         ring = make_ring(shared_memory)
         for held in records:
-            ring.put_long(*held)
+            ring.accept(*held)
         assert ring.take(0, 3) == records
         killed = killed_at_step(step, lambda: ring.release(2))
         ring.give_up()
@@ -353,6 +355,6 @@ def test_the_compiled_form_has_the_same_layout() -> None:
     """One process may run it and the next, which takes over what was accepted, may not."""
     assert native.hot is not None
     words = {name: word.index for name, word in vars(header_layout.Header).items() if hasattr(word, "index")}
-    here = vars(layout) | vars(header_layout) | words
+    here = vars(layout) | vars(header_layout) | vars(word_layout) | words
     assert len(native.hot.LAYOUT) > 1
     assert {name: here.get(name) for name in native.hot.LAYOUT} == native.hot.LAYOUT

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from riskbus.runtime.feed import take
-from riskbus.store.ring import ROOM
-from tests.audit_log.rings import SLOTS, feed_of, find_rings, make_ring, staging_on
+from riskbus.store.ring_words import ROOM
+from tests.audit_log.rings import feed_of, find_rings, make_ring, staging_on
 
 
 class Handover(RuleBasedStateMachine):
@@ -29,8 +29,7 @@ class Handover(RuleBasedStateMachine):
         self._feed = feed_of(self._staging)
         self._next = 0
         self._claimed: list[int] = []
-        self._shared: dict[int, bytes] = {}  # accepted, in shared memory, not durable
-        self._private: set[int] = set()  # accepted when the ring was full: lost with the process
+        self._shared: dict[int, bytes] = {}  # accepted, not durable
         self._taken: list[int] = []
         self._life += 1
 
@@ -53,11 +52,8 @@ class Handover(RuleBasedStateMachine):
         """Any of those who began puts its record down."""
         seq = self._claimed.pop(which.randrange(len(self._claimed)))
         record = b'{"seq":%d,"%b"}' % (seq, self._body(size))
-        full = len(record) <= ROOM and seq - self._staging.ring.released >= SLOTS
         self._staging.put(seq, record, 1)
         self._shared[seq] = record
-        if full:
-            self._private.add(seq)
 
     @rule()
     def take(self) -> None:
@@ -79,7 +75,7 @@ class Handover(RuleBasedStateMachine):
     def die_and_inherit(self) -> None:
         """The process ends without a word; the next one finds everything that was in shared memory."""
         self._staging.ring.give_up()
-        expected = [record for seq, record in sorted(self._shared.items()) if seq not in self._private]
+        expected = [record for _, record in sorted(self._shared.items())]
         self._begin()
         (ring,) = find_rings(self._path)
         assert [held.body for held in ring.held()] == expected
