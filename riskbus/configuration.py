@@ -15,6 +15,7 @@ CHANGEABLE = frozenset(
         "rotation_compress",
         "rotation_keep",
         "retention_days",
+        "staging_overflow",
         "report_interval",
         "max_workers",
         "latency_slo_us",

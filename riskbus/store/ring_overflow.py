@@ -47,7 +47,7 @@ class Overflow:
 
     def __init__(self, path: Path | None, words: memoryview, end: int) -> None:
         self._path, self._words, self._end = path, words, end
-        self._areas: dict[int, _Area] = {}
+        self._areas: dict[int, _Area | None] = {}  # None: there was no room for it, and nobody asks again
 
     def put(self, seq: int, body: bytes, kind: int) -> None:
         """Accept a body of at most `ROOM` bytes. Now and then makes system calls, on memory.
@@ -74,10 +74,11 @@ class Overflow:
 
     def held(self, beginning: int) -> Iterator[tuple[int, bytes]]:
         """Yield word and body of what is here, from this number on."""
+        first = (beginning + 1) * UNIT
         for index in range(beginning >> _NUMBERS_SHIFT, self._words[self._end] >> _NUMBERS_SHIFT):
             area = self._area(index)
             for word in area.words.tolist() if area else ():
-                found = self.get(seq_of(word)) if seq_of(word) >= beginning else None
+                found = self.get(seq_of(word)) if word >= first else None
                 if found is not None:
                     yield found
 
@@ -98,13 +99,20 @@ class Overflow:
 
     def _area(self, index: int) -> _Area | None:
         """Return an area, which another process may have made; None if there is none."""
-        with suppress(OSError, ValueError):  # ValueError: the file is too short
-            return self._areas.get(index) or self._areas.setdefault(index, self._map(index, os.O_RDWR))
-        return None
+        if index not in self._areas:
+            with suppress(OSError, ValueError):  # ValueError: the file is too short
+                return self._areas.setdefault(index, self._map(index, os.O_RDWR))
+        return self._areas.get(index)
 
     def _make(self, index: int) -> _Area:
         # Several threads may come here at once, or a signal handler: all of them make the same file.
-        area = self._areas.setdefault(index, self._map(index, os.O_RDWR | os.O_CREAT))
+        made = None
+        if index not in self._areas:
+            with suppress(OSError):
+                made = self._map(index, os.O_RDWR | os.O_CREAT)
+        area = self._areas.setdefault(index, made)
+        if area is None:
+            raise OSError(errno.ENOSPC, "there is no room beside the ring")
         while (end := max(tuple(self._areas)) + 1 << _NUMBERS_SHIFT) > self._words[self._end]:
             self._words[self._end] = end  # until it stays so: another thread may have stored a smaller one over it
         return area

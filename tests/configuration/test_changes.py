@@ -61,6 +61,20 @@ def test_what_is_recorded_of_handlers_changes_at_once(open_bus: Open, path: Path
     ]
 
 
+def test_how_much_may_wait_for_a_volume_that_is_gone_changes_at_once(
+    open_bus: Open, monkeypatch: pytest.MonkeyPatch, path: Path
+) -> None:
+    """Who sees that it will take long gives the evidence more memory, and trading less; or the other way round."""
+    monkeypatch.setenv("RISK_AUDIT_STAGING_SIZE", "64Ki")
+    path.parent.write_text("a file where the directory should be")
+    bus = open_bus(record_outcomes=[])
+    assert [bus.publish(event()).seq for _ in range(100)][-1] > 64
+    bus.reconfigure(staging_overflow=0)
+    assert [bus.publish(event()).seq for _ in range(2)][-1] == -1
+    bus.reconfigure(staging_overflow="64Mi")
+    assert [bus.publish(event()).seq for _ in range(2)][-1] > 0
+
+
 @pytest.mark.parametrize("writer", ["thread", "process"])
 def test_the_log_begins_segments_as_it_is_told_now(
     open_bus: Open, monkeypatch: pytest.MonkeyPatch, path: Path, until: Until, writer: str

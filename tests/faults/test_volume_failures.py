@@ -18,7 +18,7 @@ from riskbus.status import State
 from riskbus.store.stream import list_segments
 from riskbus.store.verification import verify_tree
 from tests.faults import reading
-from tests.faults.volumes import Quota
+from tests.faults.volumes import Quota, sh
 
 MakeVolume = Callable[..., Any]
 Open = Callable[..., AuditLog]
@@ -152,11 +152,11 @@ def test_events_beyond_what_memory_holds_are_declared_lost(
 ) -> None:
     """A volume that hangs for long: refused at the door, on standard output, and owned up to afterwards."""
     volume = make_volume(256)
-    log = open_log(volume.path)
+    log = open_log(volume.path, staging_overflow=16 << 20)
     assert log.append(make_event(0)).wait_durable(5)
     subprocess.run(["fsfreeze", "-f", volume.path], check=True)
     try:
-        receipts = [log.append(make_event(number, padding=600)) for number in range(1, 110_000)]
+        receipts = [log.append(make_event(number, padding=600)) for number in range(1, 80_000)]
     finally:
         subprocess.run(["fsfreeze", "-u", volume.path], check=True)
     taken = [number for number, receipt in enumerate(receipts, 1) if receipt.seq >= 0]
@@ -169,3 +169,28 @@ def test_events_beyond_what_memory_holds_are_declared_lost(
     report = verify_tree(volume.path, [], lambda _: None)
     assert report.worst is Severity.DECLARED_GAP
     assert report.streams[0].incarnations[0].gap_events == refused
+
+
+def test_full_shared_memory_refuses_nothing(
+    make_volume: MakeVolume, open_log: Open, make_event: Event, tmp_path: Path
+) -> None:
+    """What has no room beside the ring waits in private memory, and SIGBUS ends nobody."""
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    sh("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", memory)
+    try:
+        volume = make_volume(64)
+        directory = volume.path / "audit"
+        log = open_log(directory, staging_dir=memory, staging_size=1 << 20)
+        assert log.append(make_event(0)).wait_durable(5)
+        with volume.frozen():
+            receipts = [log.append(make_event(number)) for number in range(1, 12_000)]
+            sizes = {path.suffix: path.stat().st_size for path in memory.iterdir()}
+            assert sizes[".area0"] == 4 << 20
+            assert sizes[".area1"] == 0  # there was no room for it
+        assert receipts[-1].wait_durable(30)
+        assert log.status().lost_events == 0
+        assert log.close() == ()
+        assert reading.numbers(directory) == list(range(12_000))
+    finally:
+        sh("umount", "-l", memory)
