@@ -90,7 +90,7 @@ class Staging:
         """
         if seq in self._declared:
             seq = self.claim()
-        if seq in self._aside or self.ring.get(seq) is not None:
+        if seq in self._aside or self.ring.has(seq):
             return seq
         released = self.ring.released  # looked at after the slot, which may have been released and used again meanwhile
         if seq < released:
