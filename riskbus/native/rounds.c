@@ -22,6 +22,12 @@ static int look(Rounds *self, uint64_t seq, uint64_t *word)
            memcmp((uint8_t *)ring_word(&self->ring, seq) - RING_NEAR, self->day, length) == 0;
 }
 
+/* Whether this number, which is not in the ring, may have a slot in an area beside it. */
+static int may_lie_beside(const Rounds *self, uint64_t seq)
+{
+    return seq >= self->near && seq < ring_header(&self->ring, RING_SPILLED);
+}
+
 static int write_all(Rounds *self, const uint8_t *data, size_t size)
 {
     while (size > 0) {
@@ -97,14 +103,14 @@ static Next turn(Rounds *self)
     ring_set_header(&self->ring, RING_ALIVE, (uint64_t)now_ns);
     self->full = 0;
     if (__atomic_load_n(&self->abandoned, __ATOMIC_ACQUIRE) || ring_header(&self->ring, RING_STOP) ||
-        ring_header(&self->ring, RING_OVERFLOWING) || ring_header(&self->ring, RING_SPILLED) > self->next ||
-        self->room < 1 || self->overdue)
+        ring_header(&self->ring, RING_OVERFLOWING) || self->room < 1 || self->overdue)
         return LEAVE;
     size_t count = 0;
     uint64_t word = 0;
     while (count < MOST_RECORDS && look(self, self->next + count, &word))
         self->words[count++] = word;
-    int unusual = count < MOST_RECORDS && word >> RING_SHIFT == self->next + count + 1;
+    uint64_t following = self->next + count;
+    int unusual = count < MOST_RECORDS && (word >> RING_SHIFT == following + 1 || may_lie_beside(self, following));
     if (count > 0) {
         Tree tree = self->tree;
         size_t size = write_lines(self, &tree, count);

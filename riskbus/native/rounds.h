@@ -29,7 +29,7 @@ typedef struct {
     int descriptor;
     char day[sizeof "{\"ts\":\"" + DAY]; /* how the body of a usual record begins */
     Py_ssize_t room;                     /* bytes until the segment is full; below 1 it is */
-    uint64_t next;
+    uint64_t next, near;                 /* numbers from `near` on may lie beside the ring */
     int64_t until_ns, seal_ns, tick_ns, turn_ns, busy_ns;
     Tree tree;
     /* what it has done */

@@ -46,10 +46,10 @@ static PyObject *go(PyObject *object, PyObject *args)
     Py_buffer edge;
     const char *day;
     Py_ssize_t day_length;
-    unsigned long long next;
+    unsigned long long next, near;
     long long until_ns, seal_ns, tick_ns, turn_ns, busy_ns;
-    if (!PyArg_ParseTuple(args, "iKy*y#nLLLLLp", &self->descriptor, &next, &edge, &day, &day_length, &self->room,
-                          &until_ns, &seal_ns, &tick_ns, &turn_ns, &busy_ns, &self->full))
+    if (!PyArg_ParseTuple(args, "iKKy*y#nLLLLLp", &self->descriptor, &next, &near, &edge, &day, &day_length,
+                          &self->room, &until_ns, &seal_ns, &tick_ns, &turn_ns, &busy_ns, &self->full))
         return NULL;
     PyObject *result = NULL;
     self->tree.height = height_of(next);
@@ -60,6 +60,7 @@ static PyObject *go(PyObject *object, PyObject *args)
     memcpy(self->tree.edge, edge.buf, (size_t)edge.len);
     snprintf(self->day, sizeof self->day, "{\"ts\":\"%s", day);
     self->next = next;
+    self->near = near;
     self->until_ns = until_ns;
     self->seal_ns = seal_ns;
     self->tick_ns = tick_ns;

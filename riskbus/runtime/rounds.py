@@ -55,7 +55,7 @@ class Rounds:
     """
 
     def __init__(self, feed: Feed, intake: Intake, journal: Journal) -> None:
-        self._wait, self._intake, self._journal = feed.wait, intake, journal
+        self._feed, self._wait, self._intake, self._journal = feed, feed.wait, intake, journal
         self.turn_at = self.busy_at = monotonic()
         self._compiled = None
         if _new is not None and (feed.bell or feed.descriptors):
@@ -86,6 +86,7 @@ class Rounds:
         done = self._compiled.go(
             segment.descriptor,
             intake.next,
+            self._near(),
             intake.edge,
             self._journal.day,
             room,
@@ -97,9 +98,19 @@ class Rounds:
             intake.full,
         )
         intake.next, intake.edge, kinds, size, syncs, moments, turn_ns, busy_ns, intake.full, error, usual = done
+        self._feed.ring.overflow.release(intake.next)
         self.turn_at, self.busy_at = turn_ns / _SECOND_NS, busy_ns / _SECOND_NS
         cause = OSError(error, os.strerror(error)) if error else None
         return Done(kinds, size, [nanoseconds / _SECOND_NS for nanoseconds in syncs], moments, cause, usual)
+
+    def _near(self) -> int:
+        """Return the first number that may lie beside the ring.
+
+        Where everything is durable that was claimed, whoever comes next finds as many free slots as there are.
+        """
+        following, ring = self._intake.next, self._feed.ring
+        idle = following < ring.spilled and self._feed.claimed == ring.released
+        return following + ring.slots if idle else following
 
     def _pause(self, tick: float) -> float:
         if self._intake.full:
