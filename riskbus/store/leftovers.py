@@ -50,7 +50,7 @@ def _look_at(path: Path, stream: tuple[int, int], log_path: str) -> Iterator[Lef
     try:
         with path.open("rb") as file:
             memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        blocks = path.stat().st_blocks
+        blocks = sum(file.stat().st_blocks for file in (path, *path.parent.glob(f"{path.name}.*")))
     except (OSError, ValueError):  # gone meanwhile, another user's, or empty
         return
     if whose(memory[:SIZE]) is None or (len(memory) - SIZE) % FOOTPRINT:

@@ -60,6 +60,8 @@ class Overflow:
         start = index * _SLOT
         area.memory[start : start + length] = body
         area.words[index] = seq * UNIT + mark(kind) + length
+        if seq >= self._words[self._end]:  # whoever made the area was interrupted before it said so
+            self._extend()
 
     def has(self, seq: int) -> bool:
         """Return whether the record with this number is here. Only of the process that publishes."""
@@ -111,6 +113,8 @@ class Overflow:
 
     def _make(self, index: int) -> _Area:
         # Several threads may come here at once, or a signal handler: all of them make the same file.
+        if self._path is None:
+            raise OSError(errno.ENOENT, "the ring has no directory")
         made = None
         if index not in self._areas:
             with suppress(OSError):
@@ -118,13 +122,14 @@ class Overflow:
         area = self._areas.setdefault(index, made)
         if area is None:
             raise OSError(errno.ENOSPC, "there is no room beside the ring")
-        while (end := max(tuple(self._areas)) + 1 << _NUMBERS_SHIFT) > self._words[self._end]:
-            self._words[self._end] = end  # until it stays so: another thread may have stored a smaller one over it
+        self._extend()
         return area
 
+    def _extend(self) -> None:
+        while (end := max(tuple(self._areas)) + 1 << _NUMBERS_SHIFT) > self._words[self._end]:
+            self._words[self._end] = end  # until it stays so: another thread may have stored a smaller one over it
+
     def _map(self, index: int, flags: int) -> _Area:
-        if self._path is None:
-            raise OSError(errno.ENOENT, "the ring has no directory")
         descriptor = os.open(self._file(index), flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             if flags & os.O_CREAT:

@@ -36,6 +36,31 @@ def killed_at_step(step: int, action: Callable[[], object]) -> bool:
     return code != 0
 
 
+def interrupted_at_step(step: int, action: Callable[[], object]) -> str:
+    """Run an action, and throw a KeyboardInterrupt in at this step; the function that it was in, "" if it had ended."""
+    passed, place = 0, ""
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal passed, place
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            passed += 1
+            if passed > step and not place:
+                place = frame.f_code.co_name
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    try:
+        sys.settrace(trace)
+        action()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(before)
+    return place
+
+
 def every_step(run: Callable[[int], bool], stride: int = 1) -> int:
     """Run with step 0, and so many more each time, until the action comes to its end; return the last step."""
     step = 0

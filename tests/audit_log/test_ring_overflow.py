@@ -13,7 +13,7 @@ from riskbus.runtime.staging import Staging
 from riskbus.store.ring import FOOTPRINT, Ring
 from riskbus.store.ring_words import ROOM, Held
 from tests.audit_log.rings import SLOTS, feed_of, find_rings, make_ring, record_of, staging_on
-from tests.audit_log.steps import every_step, killed_at_step
+from tests.audit_log.steps import every_step, interrupted_at_step, killed_at_step
 
 AREA = 4096  # numbers that have room in one file
 
@@ -135,6 +135,23 @@ def test_threads_that_need_room_at_the_same_time_lose_nothing(shared_memory: Pat
     staging.ring.give_up()
     (found,) = find_rings(shared_memory)
     assert [held.seq for held in found.held()] == list(range(8 * AREA))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_what_is_thrown_in_at_any_step_loses_nothing_that_has_a_number(shared_memory: Path, *, first: bool) -> None:
+    """Also while room is made. Only right after a number was claimed nobody knows of it yet: such a one is a hole."""
+
+    def run(step: int) -> bool:
+        staging = staging_on(make_ring(shared_memory))
+        for _ in range(SLOTS if first else SLOTS + 1):
+            staging.stage(record_of(0), 2)
+        place = interrupted_at_step(step, lambda: staging.stage(record_of(1), 2))
+        assert staging.claimed == len(take(feed_of(staging), 0, 100)) or place == "stage"
+        staging.ring.remove()
+        staging.ring.give_up()
+        return bool(place)
+
+    assert every_step(run) > 50
 
 
 @pytest.mark.parametrize("overflow", [0, 100 * FOOTPRINT])
