@@ -10,7 +10,6 @@ and said again by the next heir if this one is killed before it has written it.
 
 import os
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ class Inheritance:
         self._rings: list[Ring] = []
         self._waiting: deque[tuple[Ring, Held]] = deque()
         self._torn: set[_Numbered] = set()  # records of which half a line is on the volume
-        self._earlier: dict[_Numbered, _Numbered] = {}  # what another heir had taken over, and from where
+        self._earlier: dict[_Numbered, list[_Numbered]] = {}  # what other heirs had taken over, and from where
         self._moved: dict[str, list[tuple[int, int]]] = {}  # old and new numbers by incarnation, not yet said
         self._unsaid: list[dict[str, Any]] = []  # what else there is to say
         self._last = -1  # the last number that must be durable before the rings may go
@@ -111,17 +110,23 @@ class Inheritance:
         """Take note of what a record of the log's own would have said, which is not on the volume."""
         record = with_number(own.seq, own.body)
         if (incarnation, own.seq) in self._torn and len(record) <= _LONGEST_QUOTE:
-            self._unsaid.append(inherited_payload(incarnation, [], unfinished=record.decode("utf-8", "replace")))
+            self._repeat(inherited_payload(incarnation, [], unfinished=record.decode("utf-8", "replace")))
         said = _recovered(record)
         if said is None:
             return
         pairs = [(old + step, new + step) for old, new, count in said.runs for step in range(count)]
         written = [pair for pair in pairs if said.into or pair[1] <= end.seq]
         if not said.into:
-            self._earlier.update({(incarnation, new): (said.incarnation, old) for old, new in pairs if new > end.seq})
+            for old, new in [pair for pair in pairs if pair[1] > end.seq]:
+                self._earlier.setdefault((incarnation, new), []).append((said.incarnation, old))
         if written or said.unfinished:
             into = said.into or incarnation
-            self._unsaid.append(inherited_payload(said.incarnation, written, into=into, unfinished=said.unfinished))
+            self._repeat(inherited_payload(said.incarnation, written, into=into, unfinished=said.unfinished))
+
+    def _repeat(self, payload: dict[str, Any]) -> None:
+        """Say what an earlier heir had to say; of several that had it from each other, once."""
+        if payload not in self._unsaid:
+            self._unsaid.append(payload)
 
     def _take_over_one(self, ring: Ring, held: Held) -> None:
         self._last = seq = self._feed.claim()
@@ -136,12 +141,12 @@ class Inheritance:
         except OSError:  # a long one, and shared memory is full or none: the old ring keeps it until it is durable
             self._feed.put(seq, held.body, held.kind)
 
-    def _origins(self, record: _Numbered) -> Iterator[_Numbered]:
-        """Yield where a record came from: the ring that holds it, and those from which that had taken it over."""
-        found: _Numbered | None = record
-        while found is not None:
-            yield found
-            found = self._earlier.pop(found, None)
+    def _origins(self, record: _Numbered) -> list[_Numbered]:
+        """Return where a record came from: the ring that holds it, and those from which that had taken it over."""
+        found = [record]
+        for one in found:  # which grows meanwhile; each heir names all earlier places of a record
+            found += [place for place in self._earlier.pop(one, []) if place not in found]
+        return found
 
     def _say(self) -> None:
         moved = [inherited_payload(incarnation, pairs) for incarnation, pairs in self._moved.items()]

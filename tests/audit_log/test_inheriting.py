@@ -172,6 +172,38 @@ def test_an_heir_that_is_killed_as_well_leaves_nothing_unexplained(
     assert records == len(["opening", "seal", "torn", "said", "two more", "two more", "said"])
 
 
+def test_half_a_line_of_an_heir_is_no_damage_however_many_take_over_after_it(
+    path: Path, shared_memory: Path, killed: Callable[..., Scribe], inherit: Callable[[int], set[str]]
+) -> None:
+    """The record had a place before that heir's, and gets another with each one after it; all of them are known."""
+    written, records = 0, 1
+    while written <= records:
+        last = killed(3, 0)
+        for number in (1, 2, 3):
+            last = Scribe(number).open(last).checkpoint()
+            heir = Heir(path, shared_memory, last)
+            heir.inheritance.take_over()
+            records = heir.killed(2, 60) if number == 1 else heir.killed(written)
+        assert inherit(4) == {"torn-recovered"}
+        shutil.rmtree(path.parent)
+        written += 1
+    assert records > len(["opening", "seal", "torn"])
+
+
+def test_what_heirs_had_to_say_does_not_multiply_with_them(
+    path: Path, shared_memory: Path, killed: Callable[..., Scribe], inherit: Callable[[int], set[str]]
+) -> None:
+    """In a crash loop there are many, each hears all before it, and it must not have twice as much to say."""
+    last, counts = killed(3, 120, own=True), []
+    for number in range(1, 8):
+        last = Scribe(number).open(last).checkpoint()
+        heir = Heir(path, shared_memory, last)
+        heir.inheritance.take_over()
+        counts.append(heir.killed(2))
+    assert counts[-1] - counts[-2] <= counts[1] - counts[0]
+    assert inherit(3) == {"torn-recovered"}
+
+
 def test_an_heir_killed_at_any_step_of_taking_over_leaves_nothing_unexplained(
     path: Path, shared_memory: Path, killed: Callable[..., Scribe], inherit: Callable[[int], set[str]]
 ) -> None:
