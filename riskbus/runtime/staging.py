@@ -130,7 +130,7 @@ class Staging:
         """
         seq = self.claim()
         try:
-            return self.put_event(seq, body, kind)
+            return self.put(seq, body, kind)
         except BaseException as error:
             self.stranded.append((seq, body, kind))
             if isinstance(error, Exception):

@@ -16,7 +16,7 @@ from riskbus.runtime.appending import make_append
 from riskbus.runtime.feed import take
 from riskbus.runtime.progress import Progress
 from riskbus.runtime.receipt import Receipt
-from riskbus.runtime.staging import Staging
+from riskbus.runtime.staging import CONTROL, Staging
 from riskbus.store import ring as layout
 from riskbus.store import ring_header as header_layout
 from riskbus.store import ring_words as word_layout
@@ -311,6 +311,13 @@ def test_of_an_event_that_was_changed_until_it_cannot_be_recorded_the_rest_is(
     assert held is not None
     assert b'"event_type":"SYSTEM_ERROR","priority":"HIGH"' in held.body
     assert b"a source to find it by" in held.body
+
+
+def test_a_record_of_the_logs_own_is_never_shortened(shared_memory: Path) -> None:
+    """After a crash loop, AUDIT_RECOVERED may have more to say than an event may."""
+    staging = staging_on(make_ring(shared_memory))
+    body = record_of(0, MAX_BODY_BYTES + 1)
+    assert take(feed_of(staging), staging.stage(body, CONTROL), 1) == [(0, body, CONTROL)]
 
 
 def test_putting_a_record_down_again_changes_nothing(shared_memory: Path) -> None:
