@@ -67,40 +67,6 @@ def test_a_publisher_killed_at_any_step_leaves_a_whole_record_or_none(
     assert every_step(run, stride) > 20
 
 
-@pytest.mark.parametrize(("size", "stride"), [(40, 3), (ROOM + 100, 29)])
-def test_an_heir_killed_at_any_step_leaves_the_record_in_exactly_one_ring(
-    shared_memory: Path, size: int, stride: int
-) -> None:
-    """Neither lost nor twice: from beside the ring into one, and from there to beside the next."""
-
-    def run(step: int) -> bool:
-        old, heir = make_ring(shared_memory, "a" * 32), make_ring(shared_memory, "b" * 32)
-        moves = [(SLOTS + 3, 0), (SLOTS + 4, SLOTS + 1)]
-        for seq, _ in moves:
-            old.accept(seq, record_of(seq, size + seq), 1)
-
-        handed_on = list(zip(old.held(), moves, strict=True))
-
-        def move() -> None:
-            for held, (_, seq) in handed_on:
-                old.hand_on(held, heir, seq)
-
-        killed = killed_at_step(step, move)
-        old.give_up()
-        heir.give_up()
-        rings = find_rings(shared_memory)
-        for ring in rings:
-            ring.forget_moved(rings)
-        sizes = sorted(len(found.body) for ring in rings for found in ring.held())
-        assert sizes == [len(record_of(seq, size + seq)) for seq, _ in moves]
-        for ring in rings:
-            ring.remove()
-            ring.give_up()
-        return killed
-
-    assert every_step(run, stride) > 50
-
-
 def test_what_is_durable_takes_no_memory(shared_memory: Path) -> None:
     """A burst must not keep its memory from the others for good."""
     ring = make_ring(shared_memory)

@@ -104,21 +104,22 @@ def test_a_publisher_killed_at_any_step_leaves_a_whole_record_or_none(shared_mem
     assert every_step(run) > 20
 
 
-@pytest.mark.parametrize(("size", "stride"), [(40, 1), (ROOM + 100, 29)])  # long ones take thousands of steps
+@pytest.mark.parametrize(("size", "stride"), [(40, 5), (ROOM + 100, 29)])  # long ones take thousands of steps
+@pytest.mark.parametrize("moves", [{3: 0, 4: 1}, {SLOTS + 3: 0, SLOTS + 4: SLOTS + 1}], ids=["rings", "beside rings"])
 def test_an_heir_killed_at_any_step_leaves_the_record_in_exactly_one_ring(
-    shared_memory: Path, size: int, stride: int
+    shared_memory: Path, size: int, stride: int, moves: dict[int, int]
 ) -> None:
     """Neither lost nor twice, also when the next heir is killed as well."""
 
     def run(step: int) -> bool:
         old, heir = make_ring(shared_memory, "a" * 32), make_ring(shared_memory, "b" * 32)
-        both = [Held(seq, record_of(seq, size + seq), 1) for seq in (3, 4)]
+        both = [Held(seq, record_of(seq, size + seq), 1) for seq in moves]
         for held in both:
             old.accept(*held)
 
         def move() -> None:
-            for seq, held in enumerate(both):
-                old.hand_on(held, heir, seq)
+            for held in both:
+                old.hand_on(held, heir, moves[held.seq])
 
         killed = killed_at_step(step, move)
         old.give_up()
