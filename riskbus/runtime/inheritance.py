@@ -116,8 +116,8 @@ class Inheritance:
             return
         pairs = [(old + step, new + step) for old, new, count in said.runs for step in range(count)]
         written = [pair for pair in pairs if said.into or pair[1] <= end.seq]
-        if not said.into:
-            for old, new in [pair for pair in pairs if pair[1] > end.seq]:
+        for old, new in pairs:
+            if not said.into and new > end.seq:
                 self._earlier.setdefault((incarnation, new), []).append((said.incarnation, old))
         if written or said.unfinished:
             into = said.into or incarnation

@@ -98,7 +98,7 @@ class Rounds:
             intake.full,
         )
         intake.next, intake.edge, kinds, size, syncs, moments, turn_ns, busy_ns, intake.full, error, usual = done
-        self._feed.ring.overflow.release(intake.next)
+        self._feed.ring.overflow.release(self._feed.ring.released)
         self.turn_at, self.busy_at = turn_ns / _SECOND_NS, busy_ns / _SECOND_NS
         cause = OSError(error, os.strerror(error)) if error else None
         return Done(kinds, size, [nanoseconds / _SECOND_NS for nanoseconds in syncs], moments, cause, usual)

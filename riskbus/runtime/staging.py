@@ -58,7 +58,7 @@ class Staging:
         "stranded",
     )
 
-    def __init__(self, ring: Ring, on_full: Callable[[], None], overflow: int = 64 << 20) -> None:
+    def __init__(self, ring: Ring, on_full: Callable[[], None], *, overflow: int) -> None:
         """Begin with number 0; `on_full` is called when as much waits as may, after each record that comes."""
         self.ring = ring
         self.overflow = overflow

@@ -103,7 +103,7 @@ class Ring(Header):
 
     def has(self, seq: int) -> bool:
         """Return whether the record with this number is in a slot."""
-        return self.slot_words[seq & self._mask] >> SHIFT == seq + 1 or self.overflow.has(seq)
+        return seq_of(self.slot_words[seq & self._mask]) == seq or self.overflow.has(seq)
 
     def get(self, seq: int) -> Held | None:
         """Return the record with this number, or None if it is not in a slot, or no longer."""

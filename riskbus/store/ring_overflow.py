@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from riskbus.store import posix
-from riskbus.store.ring_words import ROOM, SHIFT, UNIT, length_of, mark, seq_of
+from riskbus.store.ring_words import ROOM, UNIT, length_of, mark, seq_of
 
 _SLOT = ROOM + 8
 _NUMBERS_SHIFT = 12
@@ -66,7 +66,7 @@ class Overflow:
     def has(self, seq: int) -> bool:
         """Return whether the record with this number is here. Only of the process that publishes."""
         area = self._areas.get(seq >> _NUMBERS_SHIFT)
-        return area is not None and area.words[seq & _NUMBERS - 1] >> SHIFT == seq + 1
+        return area is not None and seq_of(area.words[seq & _NUMBERS - 1]) == seq
 
     def get(self, seq: int) -> tuple[int, bytes] | None:
         """Return word and body of the record with this number, or None if it is not here."""

@@ -30,7 +30,7 @@ def make_ring(directory: Path, incarnation: str = "a" * 32) -> Ring:
 
 def staging_on(ring: Ring) -> Staging:
     """Return a staging that must not be full."""
-    return Staging(ring, on_full=lambda: pytest.fail("there is room"))
+    return Staging(ring, lambda: pytest.fail("there is room"), overflow=64 << 20)
 
 
 def feed_of(staging: Staging) -> LocalFeed:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +18,7 @@ from riskbus.events import EventPriority, RiskEvent
 from riskbus.format.record import FIELDS
 from riskbus.runtime import AuditLog
 from riskbus.store.verification import VolumeReport
+from tests.waiting import within
 
 Open = Callable[..., AuditLog]
 Event = Callable[..., RiskEvent]
@@ -262,9 +262,7 @@ def test_long_events_leave_nothing_in_shared_memory_when_they_are_durable(
     for number in range(50):
         receipt = log.append(event(number=number, book="x" * 5000))
     assert receipt.wait_durable(30)
-    pause, deadline = threading.Event(), time.monotonic() + 10
-    while len(list(shared_memory.iterdir())) > 1 and time.monotonic() < deadline:
-        pause.wait(0.01)  # the last ones go a moment after their receipts are settled
+    within(10, lambda: len(list(shared_memory.iterdir())) == 1)  # a moment after the last receipts are settled
     assert [path.suffix for path in shared_memory.iterdir()] == [".ring"]
 
 

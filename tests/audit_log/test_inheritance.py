@@ -15,14 +15,14 @@ import pytest
 from riskbus.events import EventPriority, RiskEvent
 from riskbus.format.record import encode_event
 from riskbus.runtime import AuditLog
-from riskbus.runtime.feed import LocalFeed, LockBell, take
+from riskbus.runtime.feed import take
 from riskbus.runtime.inheritance import Inheritance
-from riskbus.runtime.progress import Progress
-from riskbus.runtime.staging import CONTROL, Staging
+from riskbus.runtime.staging import CONTROL
 from riskbus.settings import AuditSettings
 from riskbus.store.ring_files import create_ring
 from riskbus.store.ring_header import Header
 from riskbus.store.ring_words import ROOM
+from tests.audit_log.rings import feed_of, staging_on
 from tests.audit_log.steps import every_step, killed_at_step
 
 # Python 3.12 and later warn of every fork beside threads, which is what these tests are about.
@@ -39,9 +39,7 @@ class Life:
 
     def __init__(self, staging_dir: Path, log_path: Path, name: str, *, shared: bool = True) -> None:
         self.ring = create_ring(staging_dir if shared else None, name * 32, str(log_path), _SLOTS)
-        staging = Staging(self.ring, on_full=lambda: pytest.fail("there is room"))
-        bell = LockBell()
-        self.feed = LocalFeed(staging, bell, Progress(self.ring, bell.ring), AuditSettings)
+        self.feed = feed_of(staging_on(self.ring))
         self.inheritance = Inheritance(self.feed, AuditSettings(path=log_path), lambda *_: None)
         self._directory = staging_dir
 

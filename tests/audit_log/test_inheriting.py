@@ -9,8 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -19,17 +17,18 @@ from prometheus_client import CollectorRegistry
 from riskbus.events import EventPriority, RiskEvent
 from riskbus.format.record import encode_control, leaf_hash, to_line, with_number
 from riskbus.runtime import AuditLog
-from riskbus.runtime.feed import LocalFeed, LockBell, take
+from riskbus.runtime.feed import take
 from riskbus.runtime.inheritance import Inheritance
-from riskbus.runtime.progress import Progress
-from riskbus.runtime.staging import CONTROL, Staging
+from riskbus.runtime.staging import CONTROL
 from riskbus.settings import AuditSettings
 from riskbus.store.ring import Ring
 from riskbus.store.ring_files import create_ring
 from riskbus.store.verification import VolumeReport
 from riskbus.testing import read_events
 from tests.agreement.scribe import Scribe
+from tests.audit_log.rings import feed_of, staging_on
 from tests.audit_log.steps import every_step, killed_at_step
+from tests.waiting import within
 
 # Python 3.12 and later warn of every fork beside threads; the children here do nothing but what is tested.
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -66,9 +65,8 @@ class Heir:
     def __init__(self, path: Path, shared_memory: Path, scribe: Scribe) -> None:
         self._path, self._scribe = path, scribe
         self.ring = _ring(path, shared_memory, scribe)
-        staging = Staging(self.ring, on_full=lambda: pytest.fail("there is room"))
-        bell = LockBell()
-        self._feed = LocalFeed(staging, bell, Progress(self.ring, bell.ring), AuditSettings)
+        staging = staging_on(self.ring)
+        self._feed = feed_of(staging)
         for body, kind in _bodies(scribe):
             staging.stage(body, kind)
 
@@ -250,9 +248,8 @@ def test_a_burst_outlives_the_process(path: Path, writer: str) -> None:
     assert subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == -signal.SIGKILL
     with AuditLog(settings=AuditSettings.from_environment(path=path), registry=CollectorRegistry()) as log:
         assert log.append(RiskEvent("OWN", EventPriority.LOW, "tests", {"number": 80_000})).wait_durable(60)
-        pause, deadline = Event(), monotonic() + 60
-        while len(read_events(path)) <= 80_000 and monotonic() < deadline:
-            pause.wait(0.2)  # a writer in a process of its own may outlive the other one, and write them itself
+        # A writer in a process of its own may outlive the other one, and write them itself.
+        assert within(60, lambda: len(read_events(path)) > 80_000)
     numbers = [record["data"]["number"] for record in read_events(path)]
     numbers.remove(80_000)  # who publishes now waits for nobody's heritage
     assert numbers == [*range(80_000)]

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from threading import Barrier, Event, Thread
-from time import monotonic
+from threading import Barrier, Thread
 
 import pytest
 
@@ -14,6 +13,7 @@ from riskbus.store.ring import FOOTPRINT, Ring
 from riskbus.store.ring_words import ROOM, Held
 from tests.audit_log.rings import SLOTS, feed_of, find_rings, make_ring, record_of, staging_on
 from tests.audit_log.steps import every_step, interrupted_at_step, killed_at_step
+from tests.waiting import within
 
 AREA = 4096  # numbers that have room in one file
 
@@ -150,11 +150,7 @@ def test_a_burst_leaves_no_memory_behind_when_it_is_durable(
     def taken() -> list[str]:
         return [line for line in Path("/proc/self/maps").read_text().splitlines() if f"{shared_memory}/" in line]
 
-    pause, deadline, most = Event(), monotonic() + 20, {".ring", ".area3"}
-    while not {path.suffix for path in shared_memory.iterdir()} <= most and monotonic() < deadline:
-        pause.wait(0.01)  # a moment after the last receipts are settled
-    while len(taken()) > len(most) and monotonic() < deadline:
-        pause.wait(0.01)
-    assert {path.suffix for path in shared_memory.iterdir()} <= most
-    assert len(taken()) <= len(most)
+    most = {".ring", ".area3"}  # a moment after the last receipts are settled
+    assert within(20, lambda: {path.suffix for path in shared_memory.iterdir()} <= most)
+    assert within(20, lambda: len(taken()) <= len(most))
     assert len(events()) == 3 * AREA

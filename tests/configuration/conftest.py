@@ -1,8 +1,7 @@
 """A real bus whose settings change, and a mounted ConfigMap as Kubernetes lays it out."""
 
-import threading
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from riskbus import RiskEventBus
 from riskbus.testing import read_records
 from tests.conftest import CloseAtEnd
+from tests.waiting import within
 
 Until = Callable[[Callable[[], object]], bool]
 
@@ -58,17 +58,7 @@ def config_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ConfigMap:
 @pytest.fixture
 def until() -> Until:
     """Wait until a condition holds; False when it does not within twenty seconds."""
-
-    def wait(condition: Callable[[], object]) -> bool:
-        deadline = time.monotonic() + 20
-        pause = threading.Event()
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            pause.wait(0.01)
-        return True
-
-    return wait
+    return partial(within, 20)
 
 
 @pytest.fixture

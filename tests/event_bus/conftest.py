@@ -1,8 +1,7 @@
 """A real bus on a real log in a temporary directory."""
 
-import threading
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from riskbus import AuditLog, EventPriority, EventType, RiskEvent, RiskEventBus
 from tests.conftest import CloseAtEnd
+from tests.waiting import within
 
 Make = Callable[..., RiskEvent]
 
@@ -54,14 +54,4 @@ def make() -> Make:
 @pytest.fixture
 def until() -> Callable[[Callable[[], object]], bool]:
     """Wait until a condition holds; False when it does not within ten seconds."""
-
-    def wait(condition: Callable[[], object]) -> bool:
-        deadline = time.monotonic() + 10
-        pause = threading.Event()
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            pause.wait(0.002)
-        return True
-
-    return wait
+    return partial(within, 10)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import within
+
 COMMAND = str(Path(sys.executable).with_name("riskbus-operator"))
 
 
@@ -70,22 +72,14 @@ def probe(api_server: ThreadingHTTPServer, tmp_path: Path) -> Iterator[Callable[
         process.terminate()
 
 
-def until(holds: Callable[[], bool]) -> bool:
-    """Wait until something holds, for a minute; whether it did."""
-    deadline, pause = time.monotonic() + 60, threading.Event()
-    while not holds() and time.monotonic() < deadline:
-        pause.wait(0.2)
-    return holds()
-
-
 def test_it_is_ready_while_the_api_server_answers_and_alive_also_when_not(
     api_server: ThreadingHTTPServer, probe: Callable[[str], int]
 ) -> None:
     """A pod that cannot do anything must show, but starting it again would not help."""
-    assert until(lambda: probe("/readyz") == 200)
+    assert within(60, lambda: probe("/readyz") == 200)
 
     api_server.shutdown()
     api_server.server_close()
 
-    assert until(lambda: probe("/readyz") == 503)
+    assert within(60, lambda: probe("/readyz") == 503)
     assert probe("/healthz") == 200
